@@ -1,0 +1,189 @@
+// Package config is the TOML file of a Schoolgate box as one validated immutable value.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"schoolgate/blocklist/domain"
+)
+
+// The categories that the product itself speaks of. A school may use further ones for lists of its own.
+const (
+	Pornography = "pornography"
+	Hate        = "hate"
+	Extremism   = "extremism"
+	Gaming      = "gaming"
+	IllegalTier = "illegal" // blocked for everyone, whatever else is configured
+	SocialMedia = "social-media"
+	Gambling    = "gambling"
+	Circumvent  = "bypass" // VPN, proxy and encrypted-DNS services
+)
+
+// Config is the whole file. It is immutable once loaded: a reload makes another.
+type Config struct {
+	Site     Site     `toml:"site"`
+	DNS      DNS      `toml:"dns"`
+	HTTP     HTTP     `toml:"http"`
+	Upstream Upstream `toml:"upstream"`
+	Cache    Cache    `toml:"cache"`
+	Policy   Policy   `toml:"policy"`
+	Groups   []Group  `toml:"groups"`
+	Devices  []Device `toml:"devices"`
+	Lists    []List   `toml:"lists"`
+	Update   Update   `toml:"update"`
+	Alerts   Alerts   `toml:"alerts"`
+	Store    Store    `toml:"store"`
+	Terms    []Term   `toml:"terms"`
+}
+
+// Site is the school.
+type Site struct {
+	Name     string `toml:"name"`
+	Timezone string `toml:"timezone"` // IANA name; schedules, days and reports follow it
+}
+
+// DNS is where questions are taken. Needs a restart to change.
+type DNS struct {
+	Listen     []netip.AddrPort `toml:"listen"`     // UDP and TCP each
+	Forwarders []netip.Addr     `toml:"forwarders"` // routers whose word on a device's MAC (EDNS option 65001) is believed
+}
+
+// HTTP is where metrics and health are served. Needs a restart to change.
+type HTTP struct {
+	Listen netip.AddrPort `toml:"listen"` // the zero value serves none
+}
+
+// Upstream is who is asked for names that are allowed.
+type Upstream struct {
+	Servers []Server `toml:"servers"` // in order of preference; empty: every allowed name gets SERVFAIL
+	Timeout Duration `toml:"timeout"` // for one attempt at one server
+}
+
+// Cache bounds the answers kept in memory.
+type Cache struct {
+	Size     Size     `toml:"size"`      // all in
+	MinTTL   Duration `toml:"min_ttl"`   // raise shorter TTLs to this
+	MaxTTL   Duration `toml:"max_ttl"`   // lower longer TTLs to this
+	StaleFor Duration `toml:"stale_for"` // how long past its time an answer may be served when no upstream answers
+}
+
+// Policy is what holds for the whole setting.
+type Policy struct {
+	DefaultGroup string        `toml:"default_group"` // of every client that no group or device names: the strictest
+	Block        []domain.Name `toml:"block"`         // the setting's own block list: names and all below them
+	Allow        []domain.Name `toml:"allow"`         // the setting's own allow list: outranks categories, never the illegal tier
+	StopAll      bool          `toml:"stop_all"`      // refuse every name to everyone
+}
+
+// Group is a set of devices under one rule.
+type Group struct {
+	Name       string        `toml:"name"`
+	Clients    []Client      `toml:"clients"`    // which devices
+	Block      []string      `toml:"block"`      // categories
+	AllowOnly  bool          `toml:"allow_only"` // only Approved (and Allow) resolve
+	Approved   []domain.Name `toml:"approved"`
+	Allow      []domain.Name `toml:"allow"` // as Policy.Allow, for this group alone
+	Deny       []domain.Name `toml:"deny"`  // as Policy.Block, for this group alone
+	Answer     Answer        `toml:"answer"`
+	SafeSearch bool          `toml:"safe_search"`
+	YouTube    YouTube       `toml:"youtube"`
+	Internet   bool          `toml:"internet"` // false: quarantined, every name is refused
+	Hours      []Hours       `toml:"hours"`
+}
+
+// Hours changes a group's blocked categories in a weekly window of local time.
+type Hours struct {
+	Days  []Weekday `toml:"days"`  // empty: every day
+	From  TimeOfDay `toml:"from"`  // inclusive
+	To    TimeOfDay `toml:"to"`    // exclusive; at or before From: until that time on the next day
+	Block []string  `toml:"block"` // categories also blocked in the window
+	Allow []string  `toml:"allow"` // categories not blocked in the window; wins over Block
+}
+
+// Answer is what a client gets for a blocked name.
+type Answer struct {
+	Kind AnswerKind
+	V4   netip.Addr // AnswerPage only
+	V6   netip.Addr // AnswerPage only, may be zero: then AAAA has no data
+}
+
+// Device names one device.
+type Device struct {
+	Name  string     `toml:"name"`
+	MAC   MAC        `toml:"mac"` // at least one of MAC and IP
+	IP    netip.Addr `toml:"ip"`
+	Group string     `toml:"group"` // "": the group whose clients match, else the default group
+}
+
+// List is one source of names.
+type List struct {
+	Name     string   `toml:"name"`
+	Category string   `toml:"category"`
+	Source   string   `toml:"source"` // file, directory or http(s) URL
+	Format   Format   `toml:"format"`
+	Select   []string `toml:"select"`   // FormatUT1: which of its directories
+	Every    Duration `toml:"every"`    // how often to look for a new version
+	MaxSize  Size     `toml:"max_size"` // as fetched, and ten times that once unpacked
+	SHA256   string   `toml:"sha256"`   // optional, of the source as fetched
+}
+
+// Update is how lists are kept fresh.
+type Update struct {
+	Starter bool     `toml:"starter"` // also hold the starter lists that are built in
+	Timeout Duration `toml:"timeout"` // for one whole download
+}
+
+// Alerts is who is told of what.
+type Alerts struct {
+	Categories []string `toml:"categories"` // a block in one of these makes an alert; the illegal tier always does
+	Window     Duration `toml:"window"`     // an episode ends after this long without a further block
+	DSL        []string `toml:"dsl"`        // addresses that get alerts of blocks
+	Technical  []string `toml:"technical"`  // addresses that get alerts of the box itself
+	SMTP       SMTP     `toml:"smtp"`
+}
+
+// SMTP is the mail server. Host "" sends nothing: alerts wait, and health says so.
+type SMTP struct {
+	Host         string   `toml:"host"`
+	Port         int      `toml:"port"`
+	TLS          TLSMode  `toml:"tls"`
+	CAFile       string   `toml:"ca_file"` // PEM; "" is the system's
+	User         string   `toml:"user"`
+	PasswordFile string   `toml:"password_file"` // its first line
+	From         string   `toml:"from"`
+	Timeout      Duration `toml:"timeout"`
+}
+
+// Store is where the record is kept. Path needs a restart to change.
+type Store struct {
+	Path      string   `toml:"path"`      // directory of all state; relative to where the program runs
+	Retention Duration `toml:"retention"` // of rows, in whole days; a month's file goes once all of it is older
+	Flush     Duration `toml:"flush"`     // the most that a power cut or SIGKILL can lose
+}
+
+// Term is one stretch of the school year, last day included.
+type Term struct {
+	Name  string `toml:"name"`
+	First Date   `toml:"first"`
+	Last  Date   `toml:"last"`
+}
+
+// Location is the site's time zone, UTC when the name is unknown (which Validate reports).
+func (c *Config) Location() *time.Location {
+	loc, err := time.LoadLocation(c.Site.Timezone)
+	if err != nil {
+		return time.UTC
+	}
+	return loc
+}
+
+// Group finds a group by name.
+func (c *Config) Group(name string) (Group, bool) {
+	for _, g := range c.Groups {
+		if g.Name == name {
+			return g, true
+		}
+	}
+	return Group{}, false
+}

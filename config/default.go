@@ -1,0 +1,44 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Default is a sensible school on an unprivileged port of this machine alone: what runs without a file, and what a file
+// that leaves something out gets.
+func Default() *Config {
+	everyone := []string{IllegalTier, Pornography, Hate, Extremism, Gaming}
+	with := func(more ...string) []string { return append(append([]string(nil), everyone...), more...) }
+	return &Config{
+		Site: Site{Name: "Example School", Timezone: "Europe/London"},
+		DNS:  DNS{Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}},
+		HTTP: HTTP{Listen: netip.MustParseAddrPort("127.0.0.1:9153")},
+		Upstream: Upstream{
+			Servers: []Server{
+				{Kind: ServerTLS, Addr: netip.MustParseAddrPort("9.9.9.9:853"), Name: "dns.quad9.net"},
+				{Kind: ServerTLS, Addr: netip.MustParseAddrPort("149.112.112.112:853"), Name: "dns.quad9.net"},
+			},
+			Timeout: Duration(2 * time.Second),
+		},
+		Cache:  Cache{Size: 8 << 20, MaxTTL: Duration(24 * time.Hour), StaleFor: Duration(24 * time.Hour)},
+		Policy: Policy{DefaultGroup: "children"},
+		Groups: []Group{
+			{Name: "children", Block: with(SocialMedia, Gambling, Circumvent), SafeSearch: true, YouTube: YouTubeStrict, Internet: true},
+			{Name: "staff", Block: with(), Internet: true},
+			{Name: "guests", Block: with(), SafeSearch: true, YouTube: YouTubeModerate, Internet: true},
+		},
+		Update: Update{Starter: true, Timeout: Duration(5 * time.Minute)},
+		Alerts: Alerts{
+			Categories: []string{Pornography, Hate, Extremism},
+			Window:     Duration(10 * time.Minute),
+			SMTP:       SMTP{Port: 587, TLS: TLSStartTLS, Timeout: Duration(30 * time.Second)},
+		},
+		Store: Store{Path: "var", Retention: Duration(150 * 24 * time.Hour), Flush: Duration(2 * time.Second)},
+		Terms: []Term{
+			{Name: "autumn", First: Date{2026, time.September, 1}, Last: Date{2026, time.December, 18}},
+			{Name: "spring", First: Date{2027, time.January, 4}, Last: Date{2027, time.March, 25}},
+			{Name: "summer", First: Date{2027, time.April, 12}, Last: Date{2027, time.July, 21}},
+		},
+	}
+}

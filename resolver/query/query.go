@@ -1,0 +1,136 @@
+// Package query is the life of one question as a value: facts are gathered in it on the way down, and at the end it is
+// the line that goes into the record.
+package query
+
+import (
+	"net/netip"
+	"time"
+
+	"schoolgate/blocklist/domain"
+	"schoolgate/resolver/wire"
+)
+
+// Query is one question on its way through the resolver. A lane owns one Query and uses it again for each packet of the
+// fast loop; what outlives the call to Done must be copied.
+type Query struct {
+	Start    time.Time
+	Lane     int // which packet loop carries it: lanes 1…n each have a single producer; 0 is shared by all others
+	Proto    Proto
+	Client   Client
+	Question wire.Question
+
+	Verdict  Verdict
+	Source   Source
+	RCode    uint16 // as sent, extended bits included
+	Duration time.Duration
+}
+
+// Client is who asks, as Identify found it. The strings are shared with the snapshot that they come from.
+type Client struct {
+	Addr   netip.Addr // unmapped
+	MAC    [6]byte    // zero when not known
+	Device string     // the configured name, else the MAC, else the address, as text
+	Group  uint8      // index into the policy of the same snapshot
+	Name   string     // the group's name
+}
+
+// Verdict is what the policy says of a name for a client at a time. Strings are shared with the policy.
+type Verdict struct {
+	Action   Action
+	Rule     Rule
+	Category string      // of the list that decided; "" when no list did
+	List     string      // the list that decided; "" when no list did
+	Target   domain.Name // Rewrite: the name whose addresses are given instead
+	Cloaked  bool        // a CNAME, HTTPS or SVCB target in the answer was judged, not the question itself
+}
+
+// Blocked says whether the client was refused the name.
+func (v *Verdict) Blocked() bool { return v.Action == Block }
+
+// Action is what becomes of a query.
+type Action uint8
+
+// The actions.
+const (
+	Allow Action = iota
+	Block
+	Rewrite // answered with another name's addresses: safe search
+)
+
+func (a Action) String() string { return name(a, actionNames[:]) }
+
+var actionNames = [...]string{"allowed", "blocked", "rewritten"}
+
+// Rule is the line of the precedence (see policy.Decide) that decided.
+type Rule uint8
+
+// The rules, in order of precedence; Default is where a name ends that none of them matched.
+const (
+	Default Rule = iota
+	Illegal
+	Stopped
+	OwnBlock
+	OwnAllow
+	Approved // an allow-only group's approved list, for and against
+	Category
+	Bypass
+	SafeSearch
+)
+
+func (r Rule) String() string { return name(r, ruleNames[:]) }
+
+var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "category", "bypass", "safe-search"}
+
+// Source is where the answer came from.
+type Source uint8
+
+// The sources.
+const (
+	None     Source = iota // no answer could be had, or the request was malformed
+	Policy                 // made here: a block, a rewrite's refusal, a canary
+	Cache                  // fresh in the cache
+	Stale                  // past its time, served because no upstream answered (RFC 8767)
+	Upstream               // asked for now
+)
+
+func (s Source) String() string { return name(s, sourceNames[:]) }
+
+var sourceNames = [...]string{"none", "policy", "cache", "stale", "upstream"}
+
+// Proto is how the question came.
+type Proto uint8
+
+// The transports.
+const (
+	UDP Proto = iota
+	TCP
+)
+
+func (p Proto) String() string { return name(p, protoNames[:]) }
+
+var protoNames = [...]string{"udp", "tcp"}
+
+func name[T ~uint8](v T, names []string) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return "unknown"
+}
+
+// ParseAction, ParseRule and ParseSource are the inverse of String; ok is false for a word that names none.
+func ParseAction(s string) (Action, bool) { return parse[Action](s, actionNames[:]) }
+
+// ParseRule: see ParseAction.
+func ParseRule(s string) (Rule, bool) { return parse[Rule](s, ruleNames[:]) }
+
+// ParseSource: see ParseAction.
+func ParseSource(s string) (Source, bool) { return parse[Source](s, sourceNames[:]) }
+
+func parse[T ~uint8](s string, names []string) (T, bool) {
+	for i, n := range names {
+		if n == s {
+			return T(i), true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,26 @@
+// Package wire reads and edits DNS messages as bytes, without allocation: what the hot path needs and no more.
+package wire
+
+import (
+	"schoolgate/blocklist/domain"
+)
+
+// Question is what one request asks, with the parts of its header and OPT record that shape the answer. It holds no
+// pointer into the message and is meant to be reused.
+type Question struct {
+	Name  domain.Wire
+	Type  uint16 // RFC 1035 section 3.2.2 and later
+	Class uint16
+
+	ID     uint16
+	RD, CD bool
+	End    int // offset just after the question section: the bytes before it are echoed, with their case (0x20)
+
+	EDNS    bool   // the request carried an OPT record (RFC 6891)
+	DO      bool   // DNSSEC OK
+	UDPSize uint16 // the client's limit for an answer over UDP: 512 without EDNS, never below
+
+	// What a trusted forwarder says of the device behind it; whether it is trusted is for Identify to judge.
+	HasMAC bool
+	MAC    [6]byte // EDNS option 65001, as dnsmasq --add-mac sends it
+}
