@@ -14,7 +14,8 @@ type Question struct {
 
 	ID     uint16
 	RD, CD bool
-	End    int // offset just after the question section: the bytes before it are echoed, with their case (0x20)
+	AD     bool // the client understands the AD bit of an answer (RFC 6840 section 5.7)
+	End    int  // offset just after the question section: the bytes before it are echoed, with their case (0x20)
 
 	EDNS    bool   // the request carried an OPT record (RFC 6891)
 	DO      bool   // DNSSEC OK
@@ -23,4 +24,14 @@ type Question struct {
 	// What a trusted forwarder says of the device behind it; whether it is trusted is for Identify to judge.
 	HasMAC bool
 	MAC    [6]byte // EDNS option 65001, as dnsmasq --add-mac sends it
+}
+
+// Limit is the most bytes that an answer over UDP may have: what the client offers, between 512 (RFC 1035) and UDPMax.
+func (q *Question) Limit() int {
+	return int(min(max(q.UDPSize, minUDP), UDPMax))
+}
+
+// reset makes q the question of a message of which only the header is known.
+func (q *Question) reset() {
+	*q = Question{ID: q.ID, RD: q.RD, CD: q.CD, AD: q.AD, End: headerLen, UDPSize: minUDP}
 }
