@@ -31,7 +31,8 @@ func (q *Question) Limit() int {
 	return int(min(max(q.UDPSize, minUDP), UDPMax))
 }
 
-// reset makes q the question of a message of which only the header is known.
+// reset makes q the question of a message of which only the header is known. Its name is the root, so that it is a name.
 func (q *Question) reset() {
 	*q = Question{ID: q.ID, RD: q.RD, CD: q.CD, AD: q.AD, End: headerLen, UDPSize: minUDP}
+	q.Name.Read([]byte{0}, 0) // cannot fail
 }

@@ -62,7 +62,7 @@ func AppendAny(dst, req []byte, q *Question, ttl uint32) []byte {
 
 // Fit cuts a ready reply to the request q to what its client takes over UDP (see Question.Limit): if it is longer, all
 // records but OPT go and TC is set. Records are left out all or none, since half an answer helps nobody and clients ask
-// again over TCP. It works in place. A reply that is no whole message comes back with its header only.
+// again over TCP. It works in place and leaves alone what is no reply to q.
 func Fit(msg []byte, q *Question) []byte {
 	if len(msg) <= q.Limit() || len(msg) < headerLen || q.End > len(msg) {
 		return msg

@@ -1,0 +1,138 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"schoolgate/resolver/query"
+	"schoolgate/resolver/wire"
+)
+
+// lane is one UDP socket and the loop that serves it.
+type lane struct {
+	s        *Server
+	number   int
+	conn     *net.UDPConn
+	local    netip.AddrPort
+	wildcard bool // bound to no single address: answers must say where they leave from
+
+	batched                             atomic.Bool
+	packets, answers, batches, deferred atomic.Uint64
+	_                                   [64]byte // keeps another core's counters off this cache line
+}
+
+func newLane(s *Server, number int, c *net.UDPConn, local netip.AddrPort) *lane {
+	return &lane{s: s, number: number, conn: c, local: local, wildcard: local.Addr().IsUnspecified()}
+}
+
+// errNoBatches says that packets cannot be had in batches here.
+var errNoBatches = errors.New("no batches of packets on this system")
+
+// run serves the socket until its read deadline is set to the past.
+func (l *lane) run(ctx context.Context) error {
+	if !l.s.portable {
+		if err := l.runBatches(ctx); !errors.Is(err, errNoBatches) {
+			return err
+		}
+		l.batched.Store(false)
+		l.s.Log.Info("reading packets one by one", "lane", l.number)
+	}
+	return l.runSingly(ctx)
+}
+
+// runSingly is the loop for every system: one packet a call.
+func (l *lane) runSingly(ctx context.Context) error {
+	q := new(query.Query)
+	req, out := make([]byte, maxUDPRequest+1), make([]byte, replyRoom)
+	oob := make([]byte, len(job{}.oob))
+	for {
+		n, noob, _, peer, err := l.conn.ReadMsgUDPAddrPort(req, oob)
+		if err != nil {
+			if ended(err) {
+				return nil
+			}
+			l.pause(ctx)
+			continue
+		}
+		l.packets.Add(1)
+		l.batches.Add(1)
+		begin(q, l.s.Now(), l.number, query.UDP, peer.Addr().Unmap().WithZone(""))
+		resp, what := l.s.first(q, whole(req[:n], n > maxUDPRequest), out[2:2])
+		source := l.source(oob[:noob])
+		switch what {
+		case answered:
+			if len(resp) > 0 && l.send(wire.Fit(resp, &q.Question), source, peer) {
+				l.answers.Add(1)
+			}
+			l.s.finish(q, resp, l.s.Now())
+		case missed:
+			l.handOver(ctx, q, req[:n], source, peer)
+		}
+	}
+}
+
+// whole makes a request that was cut off one that ParseQuestion refuses with FORMERR: its header alone.
+func whole(req []byte, cut bool) []byte {
+	if cut {
+		return req[:12]
+	}
+	return req
+}
+
+// ended says whether a socket's error means that Run is to end.
+func ended(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
+}
+
+// pause keeps a socket that fails at once, again and again, from taking the processor.
+func (l *lane) pause(ctx context.Context) {
+	l.s.counts.sendErrors.Add(1)
+	t := time.NewTimer(10 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// send writes one answer from the address that source (control messages, may be empty) names.
+func (l *lane) send(resp, source []byte, peer netip.AddrPort) bool {
+	if _, _, err := l.conn.WriteMsgUDPAddrPort(resp, source, peer); err != nil {
+		l.s.counts.sendErrors.Add(1)
+		return false
+	}
+	return true
+}
+
+// handOver copies a query for Resolve, or drops it when too many are there.
+func (l *lane) handOver(ctx context.Context, q *query.Query, req, source []byte, peer netip.AddrPort) {
+	j := l.s.gate.enter(q.Client.Addr)
+	if j == nil {
+		l.s.counts.overloaded.Add(1)
+		return
+	}
+	l.deferred.Add(1)
+	j.q = *q
+	j.q.Lane = 0
+	j.req = append(j.req[:0], req...)
+	j.noob = copy(j.oob[:], source)
+	j.lane, j.peer = l, peer
+	l.s.jobs.Add(1)
+	go l.answer(ctx, j)
+}
+
+// answer is the rest of a query's way, in a goroutine of its own.
+func (l *lane) answer(ctx context.Context, j *job) {
+	defer l.s.jobs.Done()
+	defer l.s.gate.leave(j)
+	resp := l.s.resolve(ctx, &j.q, j.req, j.out[2:2])
+	if len(resp) > 0 {
+		l.send(wire.Fit(resp, &j.q.Question), j.oob[:j.noob], j.peer)
+	}
+	l.s.finish(&j.q, resp, l.s.Now())
+}

@@ -1,0 +1,257 @@
+package listen
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"schoolgate/resolver/query"
+	"schoolgate/resolver/wire"
+)
+
+// batchSize is how many packets one call reads or sends at most. The gain is nearly all there at 32, and the buffers of a
+// lane stay within a core's cache.
+const batchSize = 32
+
+func socketsPerAddr() int { return min(runtime.GOMAXPROCS(0), maxLanes) }
+
+// reusePort lets several sockets share an address; the kernel spreads clients over them.
+func reusePort(_, _ string, c syscall.RawConn) error {
+	var err error
+	if cerr := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// batch is what a lane hands to the kernel, made once and used again. The answers share the requests' addresses and
+// control messages: where a packet came from is where its answer goes.
+type batch struct {
+	l   *lane
+	raw syscall.RawConn
+
+	in, out [batchSize]unix.Mmsghdr
+	inVec   [batchSize]unix.Iovec
+	outVec  [batchSize]unix.Iovec
+	names   [batchSize]unix.RawSockaddrInet6 // room for either family
+	ctrl    [batchSize][8]uint64             // aligned as struct cmsghdr must be
+
+	req  [batchSize][maxUDPRequest]byte
+	resp [batchSize][replyRoom - 2]byte
+	q    [batchSize]query.Query
+
+	recv, send func(fd uintptr) bool // made once: a new closure a call would allocate
+	got        int                   // packets that recv read
+	from, to   int                   // out[from:to] is still to be sent
+	errno      syscall.Errno
+}
+
+// runBatches serves the socket with recvmmsg and sendmmsg.
+func (l *lane) runBatches(ctx context.Context) error {
+	raw, err := l.conn.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("lane %d: %w", l.number, err)
+	}
+	b := newBatch(l, raw)
+	l.batched.Store(true)
+	for {
+		if err := raw.Read(b.recv); err != nil {
+			if ended(err) {
+				return nil
+			}
+			return fmt.Errorf("waiting for packets in lane %d: %w", l.number, err)
+		}
+		switch b.errno {
+		case 0:
+		case unix.ENOSYS, unix.EPERM, unix.EINVAL, unix.EOPNOTSUPP:
+			return errNoBatches
+		default:
+			l.pause(ctx)
+			continue
+		}
+		b.serve(ctx)
+	}
+}
+
+func newBatch(l *lane, raw syscall.RawConn) *batch {
+	b := &batch{l: l, raw: raw}
+	for i := range batchSize {
+		b.inVec[i].Base = &b.req[i][0]
+		b.inVec[i].SetLen(maxUDPRequest)
+		in, out := &b.in[i].Hdr, &b.out[i].Hdr
+		in.Iov, out.Iov = &b.inVec[i], &b.outVec[i]
+		in.SetIovlen(1)
+		out.SetIovlen(1)
+		in.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+		if l.wildcard {
+			in.Control = (*byte)(unsafe.Pointer(&b.ctrl[i]))
+		}
+		b.rearm(i)
+	}
+	b.recv = func(fd uintptr) bool {
+		b.got, b.errno = mmsg(unix.SYS_RECVMMSG, fd, b.in[:])
+		return b.errno != unix.EAGAIN
+	}
+	b.send = func(fd uintptr) bool {
+		n, errno := mmsg(unix.SYS_SENDMMSG, fd, b.out[b.from:b.to])
+		b.from += n
+		b.errno = errno
+		return errno != unix.EAGAIN
+	}
+	return b
+}
+
+// mmsg makes one of the two calls, which do not block here, and repeats it after a signal.
+func mmsg(trap, fd uintptr, msgs []unix.Mmsghdr) (n int, errno syscall.Errno) {
+	for {
+		r, _, errno := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(r), 0
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// rearm sets the lengths of message i, which the kernel overwrote, to the room there is.
+func (b *batch) rearm(i int) {
+	h := &b.in[i].Hdr
+	h.Namelen = uint32(unsafe.Sizeof(b.names[i]))
+	if b.l.wildcard {
+		h.SetControllen(len(b.ctrl[i]) * 8)
+	}
+	h.Flags = 0
+}
+
+// serve answers the packets that were read. Time is taken once before and once after.
+func (b *batch) serve(ctx context.Context) {
+	l, n := b.l, b.got
+	start := l.s.Now()
+	var order [batchSize]int // which packet each answer belongs to
+	b.from, b.to = 0, 0
+	for i := range n {
+		h := &b.in[i].Hdr
+		q := &b.q[i]
+		begin(q, start, l.number, query.UDP, b.client(i))
+		req := whole(b.req[i][:b.in[i].Len], h.Flags&unix.MSG_TRUNC != 0)
+		resp, what := l.s.first(q, req, b.resp[i][:0])
+		switch what {
+		case answered:
+			if len(resp) == 0 {
+				l.s.finish(q, nil, start)
+				break
+			}
+			b.reply(i, wire.Fit(resp, &q.Question))
+			order[b.to] = i
+			b.to++
+		case missed:
+			l.handOver(ctx, q, req, b.source(i), b.peer(i))
+		}
+	}
+	answers := b.to
+	sent := b.flush()
+	l.packets.Add(uint64(n))
+	l.batches.Add(1)
+	l.answers.Add(uint64(sent))
+	end := l.s.Now()
+	for k := range answers {
+		i := order[k]
+		l.s.finish(&b.q[i], unsafe.Slice(b.outVec[k].Base, 4), end)
+		b.outVec[k].Base = nil // a reply that did not fit its buffer must not be kept
+	}
+	for i := range n {
+		b.rearm(i)
+	}
+}
+
+// reply queues the answer to packet i.
+func (b *batch) reply(i int, resp []byte) {
+	k := b.to
+	b.outVec[k].Base = &resp[0]
+	b.outVec[k].SetLen(len(resp))
+	in, out := &b.in[i].Hdr, &b.out[k].Hdr
+	out.Name, out.Namelen = in.Name, in.Namelen
+	out.Control = nil
+	out.SetControllen(0)
+	if c := b.source(i); c != nil {
+		out.Control = &c[0]
+		out.SetControllen(len(c))
+	}
+}
+
+// flush sends what is queued and says how much went. An answer that cannot be sent is left out, the rest follows.
+func (b *batch) flush() (sent int) {
+	for b.from < b.to {
+		before := b.from
+		err := b.raw.Write(b.send)
+		sent += b.from - before
+		if err != nil { // closed
+			b.l.s.counts.sendErrors.Add(uint64(b.to - b.from))
+			break
+		}
+		if b.errno != 0 && b.from < b.to {
+			b.l.s.counts.sendErrors.Add(1)
+			b.from++
+		}
+	}
+	return sent
+}
+
+// source turns packet i's control message, in place, into the one that sends its answer from the address it was sent to:
+// what is received as "destination" and sent as "source" has one layout, only the interface must be left to routing.
+// It is nil where the system may choose.
+func (b *batch) source(i int) []byte {
+	h := &b.in[i].Hdr
+	size := int(h.Controllen)
+	if h.Control == nil || size < unix.SizeofCmsghdr || h.Flags&unix.MSG_CTRUNC != 0 {
+		return nil
+	}
+	c := (*unix.Cmsghdr)(unsafe.Pointer(&b.ctrl[i]))
+	data := unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))
+	switch {
+	case c.Level == unix.IPPROTO_IP && c.Type == unix.IP_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet4Pktinfo):
+		(*unix.Inet4Pktinfo)(data).Ifindex = 0
+		size = unix.CmsgSpace(unix.SizeofInet4Pktinfo)
+	case c.Level == unix.IPPROTO_IPV6 && c.Type == unix.IPV6_PKTINFO && size >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
+		info := (*unix.Inet6Pktinfo)(data)
+		switch addr := netip.AddrFrom16(info.Addr); {
+		case addr.IsMulticast():
+			return nil
+		case !addr.IsLinkLocalUnicast():
+			info.Ifindex = 0
+		}
+		size = unix.CmsgSpace(unix.SizeofInet6Pktinfo)
+	default:
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(c)), min(size, len(b.ctrl[i])*8))
+}
+
+// client is who sent packet i.
+func (b *batch) client(i int) netip.Addr {
+	if b.names[i].Family == unix.AF_INET {
+		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&b.names[i])).Addr)
+	}
+	return netip.AddrFrom16(b.names[i].Addr).Unmap()
+}
+
+// peer is the address that an answer to packet i goes to, for those that are sent later.
+func (b *batch) peer(i int) netip.AddrPort {
+	name := &b.names[i]
+	port := (*[2]byte)(unsafe.Pointer(&name.Port))
+	addr := b.client(i)
+	if name.Family != unix.AF_INET && name.Scope_id != 0 {
+		addr = addr.WithZone(strconv.FormatUint(uint64(name.Scope_id), 10))
+	}
+	return netip.AddrPortFrom(addr, uint16(port[0])<<8|uint16(port[1]))
+}

@@ -1,0 +1,111 @@
+package listen
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"schoolgate/resolver/query"
+	"schoolgate/resolver/wire"
+)
+
+// outcome is what becomes of a request after the first look.
+type outcome uint8
+
+const (
+	answered outcome = iota // resp is the answer; empty means that none is sent
+	missed                  // Resolve has to be asked
+	dropped                 // no request at all: neither answered nor recorded
+)
+
+// begin makes q a new query. Question is left to ParseQuestion, which overwrites it.
+func begin(q *query.Query, start time.Time, lane int, proto query.Proto, client netip.Addr) {
+	q.Start, q.Lane, q.Proto = start, lane, proto
+	q.Client = query.Client{Addr: client}
+	q.Verdict = query.Verdict{}
+	q.Source, q.RCode, q.Duration = query.None, 0, 0
+}
+
+// first parses a request and answers it if that can be done at once.
+func (s *Server) first(q *query.Query, req, dst []byte) (resp []byte, what outcome) {
+	if err := wire.ParseQuestion(req, &q.Question); err != nil {
+		rcode, ok := wire.Answer(err)
+		if !ok {
+			s.counts.notRequests.Add(1)
+			return nil, dropped
+		}
+		s.counts.malformed.Add(1)
+		q.RCode = rcode
+		return wire.AppendError(dst, req, &q.Question, rcode, wire.EDE{}), answered
+	}
+	return s.inline(q, req, dst)
+}
+
+// inline calls Inline; a panic in it is that query's SERVFAIL.
+func (s *Server) inline(q *query.Query, req, dst []byte) (resp []byte, what outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+			resp, what = servFail(q, req, dst, wire.EDE{}), answered
+		}
+	}()
+	resp, done := s.Inline(q, req, dst)
+	if !done {
+		return nil, missed
+	}
+	return resp, answered
+}
+
+// resolve calls Resolve with its time limit, and as inline does.
+func (s *Server) resolve(ctx context.Context, q *query.Query, req, dst []byte) (resp []byte) {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+			resp = servFail(q, req, dst, wire.EDE{})
+		}
+	}()
+	return s.Resolve(ctx, q, req, dst)
+}
+
+func servFail(q *query.Query, req, dst []byte, ede wire.EDE) []byte {
+	q.Source, q.RCode = query.None, wire.ServFail
+	return wire.AppendError(dst[:0], req, &q.Question, wire.ServFail, ede)
+}
+
+// finish completes the facts about a query whose answer has been written, and hands it on.
+func (s *Server) finish(q *query.Query, resp []byte, end time.Time) {
+	if q.RCode < 16 && len(resp) > 3 { // what was sent counts; the upper bits are not in the header
+		q.RCode = uint16(resp[3] & 0x0f)
+	}
+	q.Duration = end.Sub(q.Start)
+	if s.Done == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+		}
+	}()
+	s.Done(q)
+}
+
+// panicked counts a panic and logs it, once a minute at most. The value is only told if the runtime made it: one made
+// elsewhere may hold the name that was asked for.
+func (s *Server) panicked(p any) {
+	s.counts.panics.Add(1)
+	now := s.Now().Unix()
+	last := s.panicLog.Load()
+	if now-last < 60 || !s.panicLog.CompareAndSwap(last, now) {
+		return
+	}
+	what := fmt.Sprintf("%T", p)
+	if e, ok := p.(runtime.Error); ok {
+		what = e.Error()
+	}
+	s.Log.Error("a query panicked and was answered SERVFAIL", "panic", what, "stack", string(debug.Stack()))
+}

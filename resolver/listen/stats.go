@@ -1,0 +1,65 @@
+package listen
+
+import (
+	"net/netip"
+	"sync/atomic"
+)
+
+// Stats are counts since Listen.
+type Stats struct {
+	Lanes []LaneStats // lane 1 first
+
+	Malformed   uint64 // requests answered here with an error
+	NotRequests uint64 // packets dropped unanswered: responses, and less than a header
+	Overloaded  uint64 // queries dropped, or refused over TCP, because too many were in flight
+	Panics      uint64
+	SendErrors  uint64 // answers that could not be sent
+	InFlight    int    // queries in Resolve now
+
+	TCPAccepted uint64
+	TCPRefused  uint64 // connections over a limit, closed at once
+	TCPQueries  uint64
+	TCPOpen     int // connections now
+}
+
+// LaneStats are counts of one UDP socket and its loop.
+type LaneStats struct {
+	Addr     netip.AddrPort
+	Batched  bool   // packets are read and answered in batches
+	Packets  uint64 // read
+	Answers  uint64 // sent from within the lane
+	Batches  uint64 // calls that read packets
+	Deferred uint64 // queries handed to Resolve
+}
+
+type counters struct {
+	malformed, notRequests, overloaded, panics, sendErrors atomic.Uint64
+	tcpAccepted, tcpRefused, tcpQueries                    atomic.Uint64
+}
+
+// Stats gives the counts so far. It may be called at any time after Listen.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Malformed:   s.counts.malformed.Load(),
+		NotRequests: s.counts.notRequests.Load(),
+		Overloaded:  s.counts.overloaded.Load(),
+		Panics:      s.counts.panics.Load(),
+		SendErrors:  s.counts.sendErrors.Load(),
+		InFlight:    s.gate.count(),
+		TCPAccepted: s.counts.tcpAccepted.Load(),
+		TCPRefused:  s.counts.tcpRefused.Load(),
+		TCPQueries:  s.counts.tcpQueries.Load(),
+		TCPOpen:     s.conns.count(),
+	}
+	for _, l := range s.lanes {
+		st.Lanes = append(st.Lanes, LaneStats{
+			Addr:     l.local,
+			Batched:  l.batched.Load(),
+			Packets:  l.packets.Load(),
+			Answers:  l.answers.Load(),
+			Batches:  l.batches.Load(),
+			Deferred: l.deferred.Load(),
+		})
+	}
+	return st
+}

@@ -1,0 +1,236 @@
+package listen
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"schoolgate/resolver/query"
+	"schoolgate/resolver/wire"
+)
+
+// acceptLoop takes connections until the listener is closed.
+func (s *Server) acceptLoop(ctx context.Context, t net.Listener) error {
+	for {
+		nc, err := t.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil { // out of descriptors, or a client that went away: neither ends the service
+			wait := time.NewTimer(20 * time.Millisecond)
+			select {
+			case <-wait.C:
+			case <-ctx.Done():
+			}
+			wait.Stop()
+			continue
+		}
+		s.counts.tcpAccepted.Add(1)
+		c := &conn{s: s, nc: nc, client: nc.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")}
+		if !s.conns.add(c) {
+			s.counts.tcpRefused.Add(1)
+			nc.Close()
+			continue
+		}
+		s.jobs.Add(1)
+		go c.serve(ctx)
+	}
+}
+
+// conn is one TCP connection. Its requests are answered as their answers come, in any order (RFC 7766 section 6.2.1.1).
+type conn struct {
+	s      *Server
+	nc     net.Conn
+	client netip.Addr
+	slots  chan struct{} // one for each query in Resolve
+	jobs   sync.WaitGroup
+
+	mu   sync.Mutex // guards writing
+	dead bool       // a write did not go through: whatever follows would be out of step
+}
+
+// serve reads requests until the client stops sending, is too slow, or sends what is none; then it waits for the answers
+// that are still to come. So a client may close its sending half first.
+func (c *conn) serve(ctx context.Context) {
+	defer c.s.jobs.Done()
+	defer c.s.conns.remove(c)
+	defer c.nc.Close()
+	defer c.jobs.Wait()
+	c.slots = make(chan struct{}, c.s.Limits.ConnInFlight)
+	r := bufio.NewReaderSize(c.nc, 1024)
+	q := new(query.Query)
+	var req, out []byte
+	for {
+		var length [2]byte
+		if !c.s.conns.arm(c, c.s.Limits.Idle) {
+			return
+		}
+		if _, err := io.ReadFull(r, length[:]); err != nil {
+			return
+		}
+		n := int(binary.BigEndian.Uint16(length[:]))
+		if n > maxRequest {
+			c.s.counts.notRequests.Add(1)
+			return
+		}
+		if req == nil {
+			req, out = make([]byte, maxRequest), make([]byte, replyRoom)
+		}
+		if _, err := io.ReadFull(r, req[:n]); err != nil {
+			return
+		}
+		if !c.request(ctx, q, req[:n], out) {
+			return
+		}
+	}
+}
+
+// request serves one request; it is false when the connection is to end.
+func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) bool {
+	c.s.counts.tcpQueries.Add(1)
+	begin(q, c.s.Now(), 0, query.TCP, c.client)
+	resp, what := c.s.first(q, req, out[2:2])
+	switch what {
+	case dropped:
+		return false
+	case missed:
+		j := c.s.gate.enter(c.client)
+		if j != nil {
+			return c.handOver(ctx, j, q, req)
+		}
+		c.s.counts.overloaded.Add(1)
+		resp = servFail(q, req, out[2:2], wire.EDE{Code: wire.EDEOther, Text: "too many questions at once"})
+	}
+	ok := c.write(resp, out)
+	c.s.finish(q, resp, c.s.Now())
+	return ok
+}
+
+// handOver copies a query for Resolve. It waits while the connection has too many there, which ends since each has a time
+// limit; the client's further requests wait in its own buffers.
+func (c *conn) handOver(ctx context.Context, j *job, q *query.Query, req []byte) bool {
+	j.q = *q
+	j.req = append(j.req[:0], req...)
+	select {
+	case c.slots <- struct{}{}:
+	case <-ctx.Done():
+		c.s.gate.leave(j)
+		return false
+	}
+	c.jobs.Add(1)
+	go c.answer(ctx, j)
+	return true
+}
+
+func (c *conn) answer(ctx context.Context, j *job) {
+	defer c.jobs.Done()
+	defer func() { <-c.slots }()
+	defer c.s.gate.leave(j)
+	resp := c.s.resolve(ctx, &j.q, j.req, j.out[2:2])
+	c.write(resp, j.out)
+	c.s.finish(&j.q, resp, c.s.Now())
+}
+
+// write sends a reply with its length before it, in one piece. buf is where resp was appended to from its third byte on,
+// unless it outgrew it. After a failure the connection is closed, so that the reader ends too.
+func (c *conn) write(resp, buf []byte) bool {
+	if len(resp) == 0 {
+		return true
+	}
+	if len(resp) > 0xffff {
+		c.s.counts.sendErrors.Add(1)
+		return false
+	}
+	if &resp[0] == &buf[2] {
+		buf = buf[:2+len(resp)]
+	} else {
+		buf = append(make([]byte, 2, 2+len(resp)), resp...)
+	}
+	binary.BigEndian.PutUint16(buf, uint16(len(resp)))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return false
+	}
+	c.nc.SetWriteDeadline(time.Now().Add(c.s.Limits.Write))
+	if _, err := c.nc.Write(buf); err != nil {
+		c.dead = true
+		c.s.counts.sendErrors.Add(1)
+		c.nc.Close()
+		return false
+	}
+	return true
+}
+
+// connTable is the open connections.
+type connTable struct {
+	most, mostPerClient int
+
+	mu       sync.Mutex // guards what follows, and setting read deadlines
+	open     map[*conn]struct{}
+	clients  map[netip.Addr]int
+	stopping bool
+}
+
+func (t *connTable) init(most, perClient int) {
+	t.most, t.mostPerClient = most, perClient
+	t.open = make(map[*conn]struct{})
+	t.clients = make(map[netip.Addr]int)
+}
+
+// add takes a connection in, unless there are too many.
+func (t *connTable) add(c *conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopping || len(t.open) >= t.most || t.clients[c.client] >= t.mostPerClient {
+		return false
+	}
+	t.open[c] = struct{}{}
+	t.clients[c.client]++
+	return true
+}
+
+func (t *connTable) remove(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.open, c)
+	if t.clients[c.client]--; t.clients[c.client] <= 0 {
+		delete(t.clients, c.client)
+	}
+}
+
+func (t *connTable) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
+}
+
+// arm gives the client idle to send a whole request; it is false when no more are to be read.
+func (t *connTable) arm(c *conn, idle time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.stopping && c.nc.SetReadDeadline(time.Now().Add(idle)) == nil
+}
+
+func (t *connTable) stopReading(past time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopping = true
+	for c := range t.open {
+		c.nc.SetReadDeadline(past)
+	}
+}
+
+func (t *connTable) closeAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.open {
+		c.nc.Close()
+	}
+}
