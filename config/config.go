@@ -4,11 +4,13 @@ package config
 import (
 	"net/netip"
 	"time"
+	_ "time/tzdata" // a small box may have no time zones of its own, and schedules must not fall back to UTC in silence
 
 	"schoolgate/blocklist/domain"
 )
 
-// The categories that the product itself speaks of. A school may use further ones for lists of its own.
+// The categories that the product itself speaks of. A school may use further ones for lists of its own: every category
+// that a list has can be blocked and alerted on.
 const (
 	Pornography = "pornography"
 	Hate        = "hate"
@@ -20,7 +22,7 @@ const (
 	Circumvent  = "bypass" // VPN, proxy and encrypted-DNS services
 )
 
-// Config is the whole file. It is immutable once loaded: a reload makes another.
+// Config is the whole file. It is immutable once loaded, so any number of goroutines may read it: a reload makes another.
 type Config struct {
 	Site     Site     `toml:"site"`
 	DNS      DNS      `toml:"dns"`
@@ -80,7 +82,7 @@ type Policy struct {
 type Group struct {
 	Name       string        `toml:"name"`
 	Clients    []Client      `toml:"clients"`    // which devices
-	Block      []string      `toml:"block"`      // categories
+	Block      []string      `toml:"block"`      // categories; the illegal tier is blocked whether it stands here or not
 	AllowOnly  bool          `toml:"allow_only"` // only Approved (and Allow) resolve
 	Approved   []domain.Name `toml:"approved"`
 	Allow      []domain.Name `toml:"allow"` // as Policy.Allow, for this group alone
@@ -96,7 +98,7 @@ type Group struct {
 type Hours struct {
 	Days  []Weekday `toml:"days"`  // empty: every day
 	From  TimeOfDay `toml:"from"`  // inclusive
-	To    TimeOfDay `toml:"to"`    // exclusive; at or before From: until that time on the next day
+	To    TimeOfDay `toml:"to"`    // exclusive; before From: until that time on the next day; 00:00 to 00:00 is the whole day
 	Block []string  `toml:"block"` // categories also blocked in the window
 	Allow []string  `toml:"allow"` // categories not blocked in the window; wins over Block
 }
@@ -125,7 +127,7 @@ type List struct {
 	Select   []string `toml:"select"`   // FormatUT1: which of its directories
 	Every    Duration `toml:"every"`    // how often to look for a new version
 	MaxSize  Size     `toml:"max_size"` // as fetched, and ten times that once unpacked
-	SHA256   string   `toml:"sha256"`   // optional, of the source as fetched
+	SHA256   string   `toml:"sha256"`   // optional, of the source as fetched, in hexadecimal of either case; another version is then refused
 }
 
 // Update is how lists are kept fresh.

@@ -1,0 +1,272 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// checker looks for what no single value shows: bounds, references and contradictions.
+type checker struct {
+	*report
+	c          *Config
+	categories []string // that anything may refer to
+}
+
+func (k *checker) all() {
+	k.categories = Categories()
+	for _, l := range k.c.Lists {
+		if !slices.Contains(k.categories, l.Category) && isSlug(l.Category) {
+			k.categories = append(k.categories, l.Category)
+		}
+	}
+	k.site()
+	k.dns()
+	k.http()
+	k.upstream()
+	k.cache()
+	k.policy()
+	k.groups()
+	k.devices()
+	k.lists()
+	k.within("update.timeout", k.c.Update.Timeout, time.Second, time.Hour)
+	k.alerts()
+	k.store()
+	k.terms()
+}
+
+func (k *checker) refusef(path, hint, format string, args ...any) {
+	k.refuse(path, fmt.Sprintf(format, args...), hint)
+}
+
+func (k *checker) warnf(path, hint, format string, args ...any) {
+	k.warn(path, fmt.Sprintf(format, args...), hint)
+}
+
+func (k *checker) within(path string, d Duration, least, most time.Duration) {
+	if d.Std() < least || d.Std() > most {
+		k.refusef(path, fmt.Sprintf("write a duration from %v to %v", Duration(least), Duration(most)), "%v is out of bounds", d)
+	}
+}
+
+func (k *checker) sized(path string, s, least, most Size) {
+	if s < least || s > most {
+		k.refusef(path, fmt.Sprintf("write a size from %v to %v", least, most), "%v is out of bounds", s)
+	}
+}
+
+// distinct reports the second and later of equal elements at path.
+func distinct[T comparable](path string, elements []T, say func(path string, first int)) {
+	first := make(map[T]int, len(elements))
+	for i, e := range elements {
+		if j, ok := first[e]; ok {
+			say(element(path, i), j)
+		} else {
+			first[e] = i
+		}
+	}
+}
+
+// isSlug says whether s is a name for groups, lists and categories: it goes into URLs, metrics and file names.
+func isSlug(s string) bool {
+	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func (k *checker) slug(path, s string) bool {
+	if !isSlug(s) {
+		k.refusef(path, "write 1 to 40 of a to z, 0 to 9 and hyphen", "%q will not do as a name here", s)
+	}
+	return isSlug(s)
+}
+
+// label checks a name for people: it goes into mails, pages and reports.
+func (k *checker) label(path, s string) {
+	if strings.TrimSpace(s) == "" || len(s) > 100 || strings.ContainsFunc(s, unicode.IsControl) {
+		k.refusef(path, "write 1 to 100 printable characters", "%q will not do as a name", s)
+	}
+}
+
+func (k *checker) site() {
+	k.label("site.name", k.c.Site.Name)
+	zone := k.c.Site.Timezone
+	hint := `write a name from the IANA list, such as "Europe/London"`
+	if zone == "" || zone == "Local" {
+		k.refusef("site.timezone", hint, "%q is no time zone that means the same everywhere", zone)
+	} else if _, err := time.LoadLocation(zone); err != nil {
+		k.refusef("site.timezone", hint, "%q is no known time zone", zone)
+	}
+}
+
+func (k *checker) dns() {
+	listen := k.c.DNS.Listen
+	if len(listen) == 0 {
+		k.refusef("dns.listen", `write at least one address with a port, such as ["0.0.0.0:53", "[::]:53"]`, "no address to answer on")
+	}
+	for i, a := range listen {
+		path := element("dns.listen", i)
+		if !k.address(path, a) {
+			continue
+		}
+		if isPublic(a.Addr()) {
+			k.warnf(path, "make sure that a firewall keeps strangers out: an open resolver is abused within hours", "%v is a public address", a.Addr())
+		}
+		for j, b := range listen {
+			if i != j && a != b && covers(b, a) {
+				k.warnf(path, "leave one of the two out", "%v is covered by %v already", a, b)
+			}
+		}
+	}
+	distinct("dns.listen", listen, func(path string, first int) {
+		k.refusef(path, "leave it out", "%v is here already", listen[first])
+	})
+	for i, a := range k.c.DNS.Forwarders {
+		path := element("dns.forwarders", i)
+		if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
+			k.refusef(path, "write the address that the router asks from", "%v is no address of one router", a)
+		}
+	}
+	distinct("dns.forwarders", k.c.DNS.Forwarders, func(path string, first int) {
+		k.warnf(path, "leave it out", "%v is here already", k.c.DNS.Forwarders[first])
+	})
+}
+
+// address checks one that is to be listened on.
+func (k *checker) address(path string, a netip.AddrPort) bool {
+	if !a.IsValid() || a.Addr().IsMulticast() || a.Addr() == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		k.refusef(path, `write such as "192.0.2.1:53"`, "%v is no address to listen on", a)
+		return false
+	}
+	if a.Port() == 0 {
+		k.warnf(path, "write the port, unless this is a test", "port 0 takes any free port, a different one each time")
+	}
+	return true
+}
+
+// covers says whether listening on a leaves no room for listening on b.
+func covers(a, b netip.AddrPort) bool {
+	if a.Port() != b.Port() || a.Port() == 0 {
+		return false
+	}
+	return a.Addr().Unmap() == b.Addr().Unmap() || a.Addr().IsUnspecified() && a.Addr().Is4() == b.Addr().Unmap().Is4()
+}
+
+// isPublic says whether a can be reached from the Internet if nothing stands in between.
+func isPublic(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a.Unmap())
+}
+
+// sharedSpace is between providers and their customers (RFC 6598).
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+func (k *checker) http() {
+	a := k.c.HTTP.Listen
+	if a == (netip.AddrPort{}) || !k.address("http.listen", a) {
+		return
+	}
+	for _, d := range k.c.DNS.Listen {
+		if d.IsValid() && (covers(d, a) || covers(a, d)) {
+			k.refusef("http.listen", "give one of them another port: DNS listens by TCP too", "%v is taken by dns.listen %v", a, d)
+			return
+		}
+	}
+	if a.Addr().IsUnspecified() || isPublic(a.Addr()) {
+		k.warnf("http.listen", `write "127.0.0.1:9153", or the address of the network that the technical staff use`,
+			"%v shows metrics and health to everyone who can reach this machine, and there is no password", a)
+	}
+}
+
+func (k *checker) upstream() {
+	u := k.c.Upstream
+	if len(u.Servers) == 0 {
+		k.warnf("upstream.servers", "write at least one resolver", "nobody to ask: every allowed name fails")
+	}
+	if len(u.Servers) > 16 {
+		k.refusef("upstream.servers", "write at most 16", "%d servers", len(u.Servers))
+	}
+	for i, s := range u.Servers {
+		path := element("upstream.servers", i)
+		if !s.Addr.IsValid() || s.Addr.Addr().IsUnspecified() || s.Addr.Addr().IsMulticast() || s.Addr.Port() == 0 {
+			k.refusef(path, "write the address of one resolver", "%v is no address to ask", s.Addr)
+			continue
+		}
+		if s.Kind == ServerTLS && s.Name == "" {
+			k.refusef(path, "write its name after a #, such as tls://192.0.2.1#dns.example", "no name to check the certificate for")
+		}
+		for _, own := range k.c.DNS.Listen {
+			if s.Kind == ServerUDP && own.IsValid() && loops(own, s.Addr) {
+				k.refusef(path, "write the address of another resolver", "%v is this program itself (dns.listen %v): questions would go round in circles", s.Addr, own)
+				break
+			}
+		}
+	}
+	distinct("upstream.servers", u.Servers, func(path string, first int) {
+		k.refusef(path, "leave it out", "%v is here already", u.Servers[first])
+	})
+	k.within("upstream.timeout", u.Timeout, 100*time.Millisecond, 30*time.Second)
+}
+
+// loops says whether a question to server arrives at own. Which addresses this machine has besides loopback is not
+// known here.
+func loops(own, server netip.AddrPort) bool {
+	return own.Port() == server.Port() && (own.Addr().Unmap() == server.Addr().Unmap() || own.Addr().IsUnspecified() && server.Addr().Unmap().IsLoopback())
+}
+
+func (k *checker) cache() {
+	c := k.c.Cache
+	k.sized("cache.size", c.Size, 64<<10, 1<<30)
+	k.within("cache.min_ttl", c.MinTTL, 0, time.Hour)
+	k.within("cache.max_ttl", c.MaxTTL, time.Second, 7*day)
+	k.within("cache.stale_for", c.StaleFor, 0, 7*day)
+	if c.MinTTL > c.MaxTTL {
+		k.refusef("cache.min_ttl", "make min_ttl the smaller one", "min_ttl %v is more than max_ttl %v", c.MinTTL, c.MaxTTL)
+	}
+}
+
+func (k *checker) store() {
+	s := k.c.Store
+	if strings.TrimSpace(s.Path) == "" || strings.ContainsRune(s.Path, 0) {
+		k.refusef("store.path", `write a directory, such as "/var/lib/schoolgate"`, "%q is no directory", s.Path)
+	}
+	k.within("store.retention", s.Retention, day, 3660*day)
+	if s.Retention.Std()%day != 0 {
+		k.refusef("store.retention", `write such as "150d"`, "%v is not a number of whole days", s.Retention)
+	}
+	k.within("store.flush", s.Flush, 100*time.Millisecond, time.Minute)
+}
+
+func (k *checker) terms() {
+	if len(k.c.Terms) > 100 {
+		k.refusef("terms", "leave out the oldest", "%d terms: at most 100", len(k.c.Terms))
+		return
+	}
+	type key struct {
+		name string
+		year int
+	}
+	keys := make([]key, len(k.c.Terms))
+	for i, t := range k.c.Terms {
+		path := element("terms", i)
+		keys[i] = key{t.Name, t.First.schoolYear()}
+		k.label(child(path, "name"), t.Name)
+		if t.First == (Date{}) || t.Last == (Date{}) {
+			k.refusef(child(path, "first"), "write such as first = 2026-09-01 and last = 2026-12-18", "a term needs two dates")
+			continue
+		}
+		if t.Last.Compare(t.First) < 0 {
+			k.refusef(child(path, "last"), "write the first day as first and the last as last", "%v is before the first day %v", t.Last, t.First)
+			continue
+		}
+		for _, o := range k.c.Terms[:i] {
+			if t.First.Compare(o.Last) <= 0 && o.First.Compare(t.Last) <= 0 && o.First != (Date{}) {
+				k.refusef(child(path, "first"), "let one end before the other begins", "overlaps the term %q (%v to %v)", o.Name, o.First, o.Last)
+			}
+		}
+	}
+	distinct("terms", keys, func(path string, first int) {
+		t := k.c.Terms[first]
+		k.refusef(child(path, "name"), "give each term of a school year a name of its own", "the school year has a term %q already (%v to %v)", t.Name, t.First, t.Last)
+	})
+}

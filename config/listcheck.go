@@ -1,0 +1,146 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"schoolgate/blocklist/domain"
+)
+
+// maxLists leaves room in a Set for the starter lists.
+const maxLists = 100
+
+// starterPrefix begins the names of the lists that are built in.
+const starterPrefix = "starter-"
+
+func (k *checker) lists() {
+	lists := k.c.Lists
+	if len(lists) > maxLists {
+		k.refusef("lists", "join lists of one category before they come here", "%d lists: at most %d", len(lists), maxLists)
+	}
+	if len(lists) == 0 && !k.c.Update.Starter {
+		k.warnf("update.starter", "write starter = true or give lists", "there is no list at all: no category blocks anything")
+	}
+	names, sources := make([]string, len(lists)), make([]string, len(lists))
+	for i, l := range lists {
+		names[i] = l.Name
+		sources[i] = l.Source + " " + strings.Join(l.Select, " ")
+		k.list(element("lists", i), l)
+	}
+	distinct("lists", names, func(path string, first int) {
+		k.refusef(child(path, "name"), "give each list a name of its own", "%q is the name of %s already", names[first], element("lists", first))
+	})
+	distinct("lists", sources, func(path string, first int) {
+		if lists[first].Source != "" {
+			k.warnf(child(path, "source"), "leave one of the two out", "the list %q has this source already", names[first])
+		}
+	})
+}
+
+func (k *checker) list(path string, l List) {
+	k.slug(child(path, "name"), l.Name)
+	if strings.HasPrefix(l.Name, starterPrefix) {
+		k.refusef(child(path, "name"), "choose another name", "names that begin with %q are for the lists that are built in", starterPrefix)
+	}
+	if k.slug(child(path, "category"), l.Category) {
+		k.category(child(path, "category"), l)
+	}
+	remote := k.source(child(path, "source"), l)
+	if remote && l.Every < Duration(time.Hour) {
+		k.warnf(child(path, "every"), `write "24h": lists change once or twice a day, and their makers pay for each visit`, "%v is a short time between visits", l.Every)
+	}
+	k.within(child(path, "every"), l.Every, time.Second, 90*day)
+	k.sized(child(path, "max_size"), l.MaxSize, 1<<10, 1<<30)
+	selects := child(path, "select")
+	if l.Format == FormatUT1 && len(l.Select) == 0 {
+		k.refusef(selects, `write the directories wanted, such as select = ["gambling"]`, "format ut1 is many lists in one: which?")
+	}
+	if l.Format != FormatUT1 && len(l.Select) > 0 && !k.wrong[child(path, "format")] {
+		k.warnf(selects, `write format = "ut1" or leave it out`, "select means something for format ut1 only")
+	}
+	for i, s := range l.Select {
+		if s == "" || strings.ContainsAny(s, `/\`) || strings.HasPrefix(s, ".") {
+			k.refusef(element(selects, i), "write the name of one directory", "%q is no directory of a ut1 list", s)
+		}
+	}
+	distinct(selects, l.Select, func(path string, first int) {
+		k.warnf(path, "leave it out", "%q is here already", l.Select[first])
+	})
+	if l.SHA256 != "" && (len(l.SHA256) != 64 || strings.Trim(strings.ToLower(l.SHA256), "0123456789abcdef") != "") {
+		k.refusef(child(path, "sha256"), "write what sha256sum prints for the file", "%q is not 64 hexadecimal digits", l.SHA256)
+	}
+}
+
+// category warns of a list that nobody is blocked by, and of a category that looks like a slip of the pen.
+func (k *checker) category(path string, l List) {
+	builtIn := Categories()
+	if l.Category == IllegalTier {
+		return
+	}
+	blocks := func(g Group) bool {
+		return slices.Contains(g.Block, l.Category) || slices.ContainsFunc(g.Hours, func(h Hours) bool { return slices.Contains(h.Block, l.Category) })
+	}
+	if !slices.ContainsFunc(k.c.Groups, blocks) {
+		k.warnf(path, suggest(l.Category, slices.DeleteFunc(builtIn, func(c string) bool { return c == l.Category }), "add it to the block of a group"), "no group blocks the category %q, so this list does nothing", l.Category)
+	}
+}
+
+// source checks where a list comes from and says whether that is another machine.
+func (k *checker) source(path string, l List) (remote bool) {
+	if strings.TrimSpace(l.Source) == "" || strings.ContainsRune(l.Source, 0) {
+		k.refusef(path, "write a file, a directory or an https:// address", "no source")
+		return false
+	}
+	scheme, _, found := strings.Cut(l.Source, "://")
+	if !found {
+		if _, err := os.Stat(l.Source); err != nil {
+			k.warnf(path, "put the file there; a relative name counts from where the program runs", "there is no file or directory %q yet", l.Source)
+		}
+		return false
+	}
+	u, err := url.Parse(l.Source)
+	if err != nil || u.Host == "" || scheme != "http" && scheme != "https" {
+		k.refusef(path, "write a file, a directory or an https:// address", "%q is no address to fetch from", redact(l.Source))
+		return true
+	}
+	if scheme == "http" && l.SHA256 == "" && !isLoopback(u.Hostname()) {
+		k.warnf(path, "write https:// if the maker offers it, or give sha256", "anyone on the way can change what comes over http")
+	}
+	return true
+}
+
+// isLoopback says whether host is this machine by name or address.
+func isLoopback(host string) bool {
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// isHost says whether host is an IP address or a name.
+func isHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	n, err := domain.Parse(host)
+	return err == nil && n != ""
+}
+
+// redact is what may be shown of a source: licensed feeds carry keys in user names, paths and queries.
+func redact(source string) string {
+	scheme, rest, found := strings.Cut(source, "://")
+	if !found {
+		return source
+	}
+	host := rest
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		host = rest[:i]
+	}
+	host = host[strings.LastIndexByte(host, '@')+1:]
+	if host == rest {
+		return source
+	}
+	return scheme + "://" + host + "/…"
+}
