@@ -1,0 +1,207 @@
+// Package upstream asks other servers: over UDP with TCP behind it, or over TLS; the preferred one first, the next when
+// it fails or is slow.
+package upstream
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"schoolgate/config"
+)
+
+// Bounds of one Pool.
+const (
+	maxFlights  = 512                    // different questions under way
+	maxBudget   = 5 * time.Second        // for one question at all servers together
+	maxFails    = 3                      // failures in a row until a server is down
+	minHedge    = 300 * time.Millisecond // the next server is not asked in parallel sooner
+	firstRest   = time.Second            // a server that went down is left alone for this long, doubling
+	longestRest = time.Minute            // … up to this
+	idleClose   = 10 * time.Second       // a TLS connection is closed this long after its last question
+)
+
+// Errors of Exchange besides *Error, which lists what each server did.
+var (
+	ErrNoServers = errors.New("no upstream servers are configured")
+	ErrBusy      = errors.New("too many questions are under way")
+	ErrClosed    = errors.New("upstream pool is closed")
+	ErrQuestion  = errors.New("request is not exactly one question")
+)
+
+// Pool asks the configured servers in order of preference. Its methods may be called from many goroutines at once.
+type Pool struct {
+	// RootCAs are whom TLS certificates must lead to; nil means the system's. Set before the first use.
+	RootCAs *x509.CertPool
+
+	log     *slog.Logger
+	servers []*server
+	budget  time.Duration // for one question, all servers together
+	hedge   time.Duration
+	wake    chan struct{} // capacity 1: a server went down, Run must look when to probe it
+
+	mu      sync.Mutex         // guards what follows
+	flights map[string]*flight // questions that further askers may join
+	live    map[*flight]struct{}
+	closed  bool
+	work    sync.WaitGroup // every goroutine of the pool; grows only while not closed or from within itself
+}
+
+// New makes a pool for cfg. It opens nothing and starts nothing: connections come with the first question.
+func New(cfg config.Upstream, log *slog.Logger) *Pool {
+	timeout := cfg.Timeout.Std()
+	if timeout <= 0 {
+		timeout = 2 * time.Second
+	}
+	p := &Pool{
+		log:     log,
+		budget:  min(maxBudget, timeout*time.Duration(max(1, len(cfg.Servers)))),
+		hedge:   minHedge,
+		wake:    make(chan struct{}, 1),
+		flights: make(map[string]*flight),
+		live:    make(map[*flight]struct{}),
+	}
+	for _, s := range cfg.Servers {
+		p.servers = append(p.servers, newServer(p, s, min(timeout, maxBudget)))
+	}
+	return p
+}
+
+// Exchange asks the question of req and returns a reply of the caller's own, with the ID, the RD bit and the letter case
+// of req. Of req only the question, CD and the DO bit travel (and count as the same question); EDNS options of a client
+// never do. AD is always asked for (RFC 6840 section 5.7), so the reply may carry it although req did not ask.
+//
+// A server that answers SERVFAIL, REFUSED, FORMERR or NOTIMP is passed over for the next, unless it says with an extended
+// error (RFC 8914) that it means it: a failed DNSSEC validation or a filter is not to be shopped around. When no server
+// does better, the last such reply is returned. Otherwise errors are *Error, ErrNoServers, ErrBusy, ErrClosed,
+// ErrQuestion, or that of ctx; the end of ctx ends the waiting of this caller alone.
+func (p *Pool) Exchange(ctx context.Context, req *dns.Msg) (*dns.Msg, error) {
+	if len(p.servers) == 0 {
+		return nil, ErrNoServers
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("waiting for upstream: %w", context.Cause(ctx))
+	}
+	q, err := newQuestion(req)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.join(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for upstream: %w", context.Cause(ctx))
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	return restore(f.reply.Copy(), req), nil
+}
+
+// restore gives a reply to the lower-case question the identity that the asker's request had.
+func restore(reply, req *dns.Msg) *dns.Msg {
+	sent, asked := reply.Question[0].Name, req.Question[0].Name
+	reply.Id, reply.RecursionDesired = req.Id, req.RecursionDesired
+	reply.Question[0].Name = asked
+	for _, section := range [][]dns.RR{reply.Answer, reply.Ns, reply.Extra} {
+		for _, rr := range section {
+			if h := rr.Header(); h.Name == sent {
+				h.Name = asked
+			}
+		}
+	}
+	return reply
+}
+
+// Status is how one server does.
+type Status struct {
+	Address  string // as in the configuration file
+	Kind     string // "udp" or "tls"
+	Healthy  bool
+	Fails    int           // in a row
+	RTT      time.Duration // smoothed time to an answer; 0 before the first
+	Queries  uint64        // attempts, probes included
+	Failures uint64
+	LastErr  string // "" when there was none; kept after recovery
+}
+
+// Status tells of each server, in order of preference.
+func (p *Pool) Status() []Status {
+	all := make([]Status, 0, len(p.servers))
+	for _, s := range p.servers {
+		all = append(all, s.status())
+	}
+	return all
+}
+
+// Run probes servers that are down until ctx ends; then it closes every connection, fails what is under way, and returns
+// nil once nothing of the pool runs any more. A pool without Run works, but a server that is down stays last.
+func (p *Pool) Run(ctx context.Context) error {
+	defer p.close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.wake:
+		case <-timer.C:
+		}
+		if wait, ok := p.probe(ctx, time.Now()); ok {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+// probe starts a probe of each server that has rested long enough, and says how long until the next is due.
+func (p *Pool) probe(ctx context.Context, now time.Time) (wait time.Duration, ok bool) {
+	for _, s := range p.servers {
+		at, down := s.due(now)
+		if !down {
+			continue
+		}
+		if !at.After(now) {
+			p.work.Go(func() {
+				s.probe(ctx)
+				p.rouse()
+			})
+			continue
+		}
+		if until := at.Sub(now); !ok || until < wait {
+			wait, ok = until, true
+		}
+	}
+	return wait, ok
+}
+
+// rouse makes Run look again.
+func (p *Pool) rouse() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *Pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	for f := range p.live {
+		f.cancel()
+	}
+	p.mu.Unlock()
+	for _, s := range p.servers {
+		s.pipes.close()
+	}
+	p.work.Wait()
+}

@@ -1,0 +1,358 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"schoolgate/config"
+)
+
+func TestExchangeRestoresTheRequest(t *testing.T) {
+	var sent *dns.Msg
+	f := plain(t, func(w dns.ResponseWriter, r *dns.Msg) {
+		sent = r
+		m := answer(r)
+		m.Ns = []dns.RR{&dns.NS{Hdr: dns.RR_Header{Name: r.Question[0].Name[4:], Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: 9}, Ns: "ns." + r.Question[0].Name[4:]}}
+		_ = w.WriteMsg(m)
+	})
+	p := pool(t, time.Second, udp(f.addr))
+	req := ask("wWw.SCHOOL.example.")
+	req.Id, req.RecursionDesired, req.CheckingDisabled = 4711, false, true
+	req.SetEdns0(4096, true)
+	req.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_LOCAL{Code: 65001, Data: []byte{2, 0, 0, 0, 0, 1}}}
+	got, err := p.Exchange(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Id != 4711 || got.RecursionDesired || got.Question[0] != req.Question[0] || got.Answer[0].Header().Name != "wWw.SCHOOL.example." {
+		t.Errorf("reply does not fit its request:\n%v", got)
+	}
+	if ns := got.Ns[0].(*dns.NS); ns.Ns != "ns.school.example." || ns.Hdr.Name != "school.example." {
+		t.Errorf("names of the reply carry the letter case of the query: %v", ns)
+	}
+	opt := sent.IsEdns0()
+	if !sent.RecursionDesired || !sent.CheckingDisabled || !sent.AuthenticatedData || opt == nil || !opt.Do() || opt.UDPSize() != 1232 || len(opt.Option) != 0 {
+		t.Errorf("sent upstream:\n%v", sent)
+	}
+}
+
+func TestExchangeErrors(t *testing.T) {
+	ctx := context.Background()
+	if _, err := pool(t, time.Second).Exchange(ctx, ask("a.example.")); !errors.Is(err, ErrNoServers) {
+		t.Errorf("without servers: %v", err)
+	}
+	f := plain(t, echo)
+	p := pool(t, time.Second, udp(f.addr))
+	for name, req := range map[string]*dns.Msg{
+		"no question": new(dns.Msg),
+		"a response":  new(dns.Msg).SetReply(ask("a.example.")),
+		"bad name":    ask("a..example."),
+	} {
+		if _, err := p.Exchange(ctx, req); !errors.Is(err, ErrQuestion) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	p.close()
+	if _, err := p.Exchange(ctx, ask("a.example.")); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+func TestErrorListsEachServerAndNoName(t *testing.T) {
+	a, b := plain(t, silent), plain(t, silent)
+	p := pool(t, 50*time.Millisecond, udp(a.addr), udp(b.addr))
+	_, err := p.Exchange(context.Background(), ask("secret.example."))
+	var e *Error
+	if !errors.As(err, &e) || len(e.Causes) != 2 {
+		t.Fatalf("error is %v", err)
+	}
+	if got, want := []string{e.Causes[0].Server, e.Causes[1].Server}, []string{"udp://" + a.addr.String(), "udp://" + b.addr.String()}; !cmp.Equal(got, want) {
+		t.Error(cmp.Diff(want, got))
+	}
+	if strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), a.addr.String()) {
+		t.Errorf("error text: %s", err)
+	}
+}
+
+func TestRefusalsGoToTheNextServer(t *testing.T) {
+	bogus := func(w dns.ResponseWriter, r *dns.Msg) {
+		m := new(dns.Msg).SetRcode(r, dns.RcodeServerFailure)
+		m.SetEdns0(1232, false)
+		m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeDNSBogus}}
+		_ = w.WriteMsg(m)
+	}
+	for _, tt := range []struct {
+		name          string
+		first, second dns.HandlerFunc
+		want          int
+		asked         int64 // of the second server
+	}{
+		{"SERVFAIL then an answer", code(dns.RcodeServerFailure), echo, dns.RcodeSuccess, 1},
+		{"REFUSED then an answer", code(dns.RcodeRefused), echo, dns.RcodeSuccess, 1},
+		{"the last of two refusals", code(dns.RcodeServerFailure), code(dns.RcodeRefused), dns.RcodeRefused, 1},
+		{"NXDOMAIN is an answer", code(dns.RcodeNameError), echo, dns.RcodeNameError, 0},
+		{"a failed validation is final", bogus, echo, dns.RcodeServerFailure, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b := plain(t, tt.first), plain(t, tt.second)
+			p := pool(t, 2*time.Second, udp(a.addr), udp(b.addr))
+			got, err := p.Exchange(context.Background(), ask("a.example."))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Rcode != tt.want || b.seen.Load() != tt.asked {
+				t.Errorf("rcode %d, want %d; second server asked %d times, want %d", got.Rcode, tt.want, b.seen.Load(), tt.asked)
+			}
+			for _, s := range p.Status() {
+				if !s.Healthy || s.Fails != 0 {
+					t.Errorf("a refusal counts against the health of %+v", s)
+				}
+			}
+		})
+	}
+}
+
+func TestFailoverAndRecovery(t *testing.T) {
+	a, b := plain(t, silent), plain(t, echo)
+	p := pool(t, 100*time.Millisecond, udp(a.addr), udp(b.addr))
+	p.hedge = 10 * time.Millisecond
+	p.servers[0].rest = 20 * time.Millisecond
+	for i := range maxFails {
+		if _, err := p.Exchange(context.Background(), ask(fmt.Sprintf("n%d.example.", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The second server won each race, and yet the first is found out.
+	until(t, "the silent server is down", func() bool { return !p.Status()[0].Healthy })
+	if s := p.Status()[0]; s.Fails < maxFails || s.Failures < maxFails || s.LastErr == "" {
+		t.Errorf("status %+v", s)
+	}
+	before := a.seen.Load()
+	if _, err := p.Exchange(context.Background(), ask("direct.example.")); err != nil {
+		t.Fatal(err)
+	}
+	if n := a.seen.Load(); n != before {
+		t.Errorf("a server that is down was asked, though another answers")
+	}
+	a.set(echo)
+	run(t, p)
+	until(t, "the server is probed back to health", func() bool { return p.Status()[0].Healthy })
+	before = b.seen.Load()
+	if _, err := p.Exchange(context.Background(), ask("back.example.")); err != nil {
+		t.Fatal(err)
+	}
+	if b.seen.Load() != before {
+		t.Error("the preferred server is back but was not preferred")
+	}
+}
+
+func TestProbeBacksOff(t *testing.T) {
+	p := pool(t, time.Second, config.Server{})
+	s, now := p.servers[0], time.Now()
+	for range maxFails {
+		s.note(now, 0, errAlien)
+	}
+	if at, down := s.due(now); !down || at.Sub(now) != firstRest {
+		t.Fatalf("first probe due after %v, down %v", at.Sub(now), down)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 10 {
+		s.probe(ctx) // fails at once: the context has ended
+	}
+	if at, _ := s.due(now); s.backoff != longestRest || time.Until(at) < longestRest/2 {
+		t.Errorf("back-off %v, due in %v", s.backoff, time.Until(at))
+	}
+	if _, down := s.due(now.Add(time.Hour)); !down {
+		t.Error("a server whose time has come is not due")
+	}
+	if _, down := s.due(now.Add(time.Hour)); down {
+		t.Error("a server is due for a second probe during the first")
+	}
+	s.note(now, time.Millisecond, nil)
+	if !s.healthy() {
+		t.Error("an answer does not bring a server back")
+	}
+}
+
+func TestAllDownAreStillAsked(t *testing.T) {
+	f := plain(t, echo)
+	p := pool(t, time.Second, udp(f.addr))
+	for range maxFails {
+		p.servers[0].note(time.Now(), 0, errAlien)
+	}
+	if _, err := p.Exchange(context.Background(), ask("a.example.")); err != nil {
+		t.Fatal(err)
+	}
+	if !p.Status()[0].Healthy {
+		t.Error("a server that answered is still down")
+	}
+}
+
+func TestSlowServerIsHedged(t *testing.T) {
+	release := make(chan struct{})
+	a := plain(t, func(w dns.ResponseWriter, r *dns.Msg) { <-release; echo(w, r) })
+	b := plain(t, echo)
+	p := pool(t, 5*time.Second, udp(a.addr), udp(b.addr))
+	p.hedge = 10 * time.Millisecond
+	if _, err := p.Exchange(context.Background(), ask("a.example.")); err != nil {
+		t.Fatal(err)
+	}
+	if b.seen.Load() != 1 {
+		t.Errorf("second server asked %d times", b.seen.Load())
+	}
+	close(release)
+	until(t, "the late answer is noted", func() bool { s := p.Status()[0]; return s.Queries == 1 && s.RTT > 0 && s.Failures == 0 })
+}
+
+func TestIdenticalQuestionsShareOneExchange(t *testing.T) {
+	const n = 200
+	release := make(chan struct{})
+	f := plain(t, func(w dns.ResponseWriter, r *dns.Msg) { <-release; echo(w, r) })
+	p := pool(t, 5*time.Second, udp(f.addr))
+	p.servers[0].timeout = maxBudget // the retry at half of it must not come
+	cancelled, cancel := context.WithCancel(context.Background())
+	replies := make([]*dns.Msg, n)
+	var joined, all sync.WaitGroup
+	joined.Add(n)
+	for i := range n {
+		all.Go(func() {
+			ctx := context.Background()
+			if i == 0 {
+				ctx = cancelled
+			}
+			req := ask("same.example.")
+			if i%2 == 1 {
+				req = ask("SAME.example.")
+			}
+			joined.Done()
+			var err error
+			replies[i], err = p.Exchange(ctx, req)
+			if i == 0 && !errors.Is(err, context.Canceled) {
+				t.Errorf("cancelled asker got %v", err)
+			}
+			if i != 0 && err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	joined.Wait()
+	until(t, "the question arrives", func() bool { return f.seen.Load() > 0 })
+	cancel()
+	until(t, "cancelled", func() bool { return cancelled.Err() != nil })
+	close(release)
+	all.Wait()
+	// Those that came after the answer began another flight: so few as the scheduler makes them, none as a rule.
+	if got := f.seen.Load(); got > 2 {
+		t.Errorf("upstream saw %d questions for %d askers", got, n)
+	}
+	a, b := replies[1], replies[2]
+	if a == nil || b == nil || a.Question[0].Name != "SAME.example." || b.Question[0].Name != "same.example." {
+		t.Fatalf("replies %v and %v", a, b)
+	}
+	a.Answer[0].Header().Ttl = 1
+	if b.Answer[0].Header().Ttl != 60 {
+		t.Error("two askers share one reply")
+	}
+}
+
+func TestDifferentQuestionsAreNotShared(t *testing.T) {
+	do, cd, class := ask("a.example."), ask("a.example."), ask("a.example.")
+	do.SetEdns0(1232, true)
+	cd.CheckingDisabled = true
+	class.Question[0].Qclass = dns.ClassCHAOS
+	seen := map[string]bool{}
+	for _, m := range []*dns.Msg{ask("a.example."), ask("b.example."), do, cd, class, new(dns.Msg).SetQuestion("a.example.", dns.TypeAAAA)} {
+		q, err := newQuestion(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[q.key] {
+			t.Errorf("key %q is shared with another question", q.key)
+		}
+		seen[q.key] = true
+	}
+}
+
+func TestManyDistinctQuestions(t *testing.T) {
+	f := plain(t, echo)
+	p := pool(t, 5*time.Second, udp(f.addr))
+	distinct(t, p, 200)
+	if f.seen.Load() < 200 {
+		t.Errorf("upstream saw %d questions", f.seen.Load())
+	}
+}
+
+// distinct asks n questions at once.
+func distinct(t *testing.T, p *Pool, n int) {
+	t.Helper()
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			name := fmt.Sprintf("n%d.example.", i)
+			m, err := p.Exchange(context.Background(), ask(name))
+			if err != nil {
+				t.Error(err)
+			} else if m.Question[0].Name != name || len(m.Answer) != 1 || m.Answer[0].Header().Name != name {
+				t.Errorf("reply to %s is\n%v", name, m)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestFlightsAreBounded(t *testing.T) {
+	f := plain(t, silent)
+	p := pool(t, 5*time.Second, udp(f.addr))
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for i := range maxFlights {
+		all.Go(func() { _, _ = p.Exchange(ctx, ask(fmt.Sprintf("n%d.example.", i))) })
+	}
+	until(t, "all are under way", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.live) == maxFlights
+	})
+	if _, err := p.Exchange(ctx, ask("more.example.")); !errors.Is(err, ErrBusy) {
+		t.Errorf("one too many: %v", err)
+	}
+	cancel()
+	all.Wait()
+	p.close()
+	if n := len(p.live) + len(p.flights); n != 0 {
+		t.Errorf("%d flights are left after closing", n)
+	}
+	if s := p.Status()[0]; s.Failures != 0 {
+		t.Errorf("closing counts as %d failures of the server", s.Failures)
+	}
+}
+
+func TestWaiterEndsWithThePool(t *testing.T) {
+	f := plain(t, silent)
+	p := pool(t, 5*time.Second, udp(f.addr))
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error)
+	go func() { ran <- p.Run(ctx) }()
+	asked := make(chan error)
+	go func() {
+		_, err := p.Exchange(context.Background(), ask("a.example."))
+		asked <- err
+	}()
+	until(t, "the question arrives", func() bool { return f.seen.Load() > 0 })
+	cancel()
+	if err := <-asked; err == nil {
+		t.Error("an asker got an answer from a closed pool")
+	}
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+}
