@@ -1,0 +1,110 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"schoolgate/monitor"
+)
+
+var errStore = errors.New("disk on fire")
+
+// memStore is what the engine and the sender need of a store, in memory.
+type memStore struct {
+	mu     sync.Mutex
+	broken bool
+	alerts []monitor.Alert // ID is the index plus one
+	mails  []monitor.Mail
+	sent   map[int64]time.Time
+	reason map[int64]string
+	writes int
+}
+
+func newMemStore() *memStore {
+	return &memStore{sent: make(map[int64]time.Time), reason: make(map[int64]string)}
+}
+
+func (s *memStore) do(write bool, f func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return errStore
+	}
+	if write {
+		s.writes++
+	}
+	f()
+	return nil
+}
+
+func (s *memStore) breakDown(b bool) { s.mu.Lock(); s.broken = b; s.mu.Unlock() }
+
+func (s *memStore) OpenAlert(_ context.Context, a monitor.Alert, compose func(int64) []monitor.Mail) (int64, error) {
+	err := s.do(true, func() {
+		a.ID = int64(len(s.alerts) + 1)
+		s.alerts = append(s.alerts, a)
+		for _, m := range compose(a.ID) {
+			m.ID, m.AlertID = int64(len(s.mails)+1), a.ID
+			s.mails = append(s.mails, m)
+		}
+	})
+	return a.ID, err
+}
+
+func (s *memStore) ExtendAlert(_ context.Context, id int64, last time.Time, add int64) error {
+	return s.do(true, func() {
+		s.alerts[id-1].Last = last
+		s.alerts[id-1].Count += add
+	})
+}
+
+func (s *memStore) OpenAlerts(_ context.Context, since time.Time) (out []monitor.Alert, err error) {
+	err = s.do(false, func() {
+		for _, a := range s.alerts {
+			if !a.Last.Before(since) {
+				out = append(out, a)
+			}
+		}
+		slices.Reverse(out)
+	})
+	return out, err
+}
+
+func (s *memStore) NextMail(_ context.Context, now time.Time) (next monitor.Mail, ok bool, err error) {
+	err = s.do(false, func() {
+		for _, m := range s.mails {
+			if _, sent := s.sent[m.ID]; !sent && !m.NotBefore.After(now) {
+				next, ok = m, true
+				return
+			}
+		}
+	})
+	return next, ok, err
+}
+
+func (s *memStore) MailSent(_ context.Context, id int64, at time.Time) error {
+	return s.do(true, func() { s.sent[id] = at })
+}
+
+func (s *memStore) MailFailed(_ context.Context, id int64, next time.Time, reason string) error {
+	return s.do(true, func() {
+		s.mails[id-1].Attempts++
+		s.mails[id-1].NotBefore = next
+		s.reason[id] = reason
+	})
+}
+
+func (s *memStore) snapshot() (alerts []monitor.Alert, mails []monitor.Mail) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.alerts), slices.Clone(s.mails)
+}
+
+func (s *memStore) unsent() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mails) - len(s.sent)
+}
