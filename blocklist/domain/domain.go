@@ -140,8 +140,9 @@ func (n Name) IsPublicSuffix() bool {
 	if n == "" {
 		return true
 	}
-	suffix, icann := publicsuffix.PublicSuffix(string(n))
-	return suffix == string(n) && (icann || !strings.Contains(suffix, "."))
+	// Asked of a name below it, since the list knows sch.uk only by its rule *.sch.uk, under which every child is a suffix.
+	suffix, icann := publicsuffix.PublicSuffix("x." + string(n))
+	return len(suffix) >= len(n) && (icann || !strings.Contains(string(n), "."))
 }
 
 // Site is the name that people register and speak of: the public suffix and one label (bbc.co.uk for
