@@ -1,0 +1,221 @@
+package parse
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
+	"schoolgate/config"
+)
+
+// parser carries what is known between the lines of one source.
+type parser struct {
+	add        func(blocklist.Rule) error
+	rep        Report
+	file       string // see Problem.File
+	at         int    // line number in file
+	line       string // the line itself
+	bad        bool   // the line is unreadable
+	unreadable int    // entries that were
+	zone       zone   // rpz
+	err        error  // of add
+}
+
+// Text reads one text list and gives its rules to add, which may keep them. Rule.Name may share memory with the names
+// around it in the list. An error of add ends the reading and is returned as it is. After any error, what was added must be
+// thrown away; the report is good as far as it goes.
+func Text(r io.Reader, f config.Format, add func(blocklist.Rule) error) (Report, error) {
+	p := &parser{add: add}
+	if err := p.text(r, f); err != nil {
+		return p.rep, err
+	}
+	return p.rep, p.verdict()
+}
+
+// text reads one file of a source.
+func (p *parser) text(r io.Reader, f config.Format) error {
+	read, err := p.reader(f)
+	if err != nil {
+		return err
+	}
+	p.at, p.zone = 0, zone{}
+	l := newLines(r)
+	for p.err == nil {
+		line, long, ok := l.next()
+		if !ok {
+			break
+		}
+		p.at++
+		p.rep.Lines++
+		p.line, p.bad = line, false
+		if long {
+			p.rep.Entries++
+			p.skip(LongLine, line)
+		} else if line = trim(line); line != "" {
+			read(line)
+		}
+		if p.bad {
+			p.unreadable++
+		}
+	}
+	if p.err != nil {
+		return p.err
+	}
+	if p.at == 0 || errors.Is(l.err, io.EOF) {
+		return l.end()
+	}
+	return fmt.Errorf("after line %d: %w", p.at, l.err)
+}
+
+// reader gives the reader of one line, which is neither empty nor begins or ends with white space.
+func (p *parser) reader(f config.Format) (func(string), error) {
+	switch f {
+	case config.FormatAuto:
+		return p.auto, nil
+	case config.FormatHosts:
+		return p.hosts, nil
+	case config.FormatDomains:
+		return p.domains, nil
+	case config.FormatWildcard:
+		return p.wildcard, nil
+	case config.FormatAdblock:
+		return p.adblock, nil
+	case config.FormatDnsmasq:
+		return p.dnsmasq, nil
+	case config.FormatUnbound:
+		return p.unbound, nil
+	case config.FormatRPZ:
+		return p.rpz, nil
+	case config.FormatUT1:
+		return nil, fmt.Errorf("%w: ut1 is a directory, a tar or a tar.gz", ErrArchive)
+	}
+	return nil, fmt.Errorf("format %d is unknown", f)
+}
+
+// block adds a rule for a name as the list writes it; nothing else adds rules, so every name passes the same checks.
+func (p *parser) block(name string, s blocklist.Scope) { p.rule(name, s, false) }
+
+// except adds an exception, as block adds a rule.
+func (p *parser) except(name string, s blocklist.Scope) { p.rule(name, s, true) }
+
+func (p *parser) rule(name string, s blocklist.Scope, except bool) {
+	if p.err != nil {
+		return
+	}
+	n, err := domain.Parse(name)
+	switch {
+	case err != nil:
+		p.skip(misread(name), name)
+	case n != "" && isDigit(n[len(n)-1]) && numeric(string(n)):
+		p.skip(misreadNumber(string(n)), name)
+	case ofTheMachine(n):
+	case n.IsPublicSuffix():
+		p.skip(PublicSuffix, name)
+	default:
+		p.rep.Rules++
+		p.err = p.add(blocklist.Rule{Name: n, Scope: s, Except: except})
+	}
+}
+
+// entry counts a line that is more than a comment.
+func (p *parser) entry() { p.rep.Entries++ }
+
+// skip counts what makes no rule. Of a line with one thing on it the problem shows the whole line.
+func (p *parser) skip(why Reason, text string) {
+	if why.unreadable() {
+		p.bad = true
+	}
+	if len(p.line) <= maxProblemText {
+		text = trim(p.line)
+	}
+	p.rep.skip(Problem{File: p.file, Line: p.at, Text: text, Reason: why}, 1)
+}
+
+// misread says why a word is no domain name.
+func misread(s string) Reason {
+	if addressLike(s) {
+		return Address
+	}
+	switch {
+	case strings.Contains(s, "://"):
+		return Page
+	case strings.Contains(s, "*"):
+		return Pattern
+	case strings.ContainsAny(s, "/:?"):
+		return Page
+	}
+	return BadName
+}
+
+func addressLike(s string) bool {
+	s = strings.Trim(s, "[]")
+	if _, err := netip.ParseAddr(s); err == nil {
+		return true
+	}
+	if _, err := netip.ParsePrefix(s); err == nil {
+		return true
+	}
+	_, err := netip.ParseAddrPort(s)
+	return err == nil
+}
+
+// numeric says whether the last label is a number, as of no name but of every IPv4 address.
+func numeric(s string) bool {
+	for _, c := range []byte(s[strings.LastIndexByte(s, '.')+1:]) {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func misreadNumber(s string) Reason {
+	if addressLike(s) {
+		return Address
+	}
+	return BadName
+}
+
+// ofTheMachine knows the names that hosts files carry for the machine itself.
+func ofTheMachine(n domain.Name) bool {
+	switch n {
+	case "localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6",
+		"localhost6.localdomain6", "localdomain", "local", "broadcasthost", "ip6-localhost", "ip6-loopback", "ip6-localnet",
+		"ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters", "ip6-allhosts":
+		return true
+	}
+	return false
+}
+
+// nowhere says whether an address is one that lists answer with to block: it leads to no other machine.
+func nowhere(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsUnspecified() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() ||
+		a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// comment says whether a whole line is a comment: no name or rule begins so.
+func comment(line string) bool {
+	switch line[0] {
+	case '#', '!', ';':
+		return true
+	}
+	return strings.HasPrefix(line, "//")
+}
+
+func trim(s string) string { return strings.Trim(s, " \t\r\f\v") }
+
+// word cuts the first word off.
+func word(s string) (first, rest string) {
+	i := strings.IndexAny(s, " \t")
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], strings.TrimLeft(s[i:], " \t")
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

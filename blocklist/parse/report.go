@@ -1,0 +1,122 @@
+package parse
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"unicode/utf8"
+)
+
+// Reason is why a line, or a name on it, made no rule.
+type Reason uint8
+
+// The reasons. The first group are lines that cannot be read; the second are understood, but name no domain to block.
+const (
+	Syntax   Reason = iota // not a line of this format
+	BadName                // no host name can look like this
+	LongLine               // longer than 64 KiB
+
+	Address      // an IP address or network
+	PublicSuffix // com, co.uk: would block every site below it
+	Page         // a web page, path or port, not a whole site
+	Pattern      // a regular expression, or a * inside a name
+	Cosmetic     // hides parts of pages
+	Modifier     // adblock: only in some circumstances
+	Forward      // dnsmasq: asks a server of its own for this name
+	Data         // answers with data of its own, such as a rewrite to another address
+	Trigger      // RPZ: by address or name server, not by name
+	Directive    // another setting of the server that the list was made for
+	AllowList    // UT1: a directory for allowing, passed over
+
+	reasons
+)
+
+func (r Reason) String() string {
+	return [reasons]string{
+		"syntax", "bad name", "long line", "address", "public suffix", "page", "pattern", "cosmetic", "modifier",
+		"forward", "data", "trigger", "directive", "allow list",
+	}[r]
+}
+
+// MarshalText writes the reason as its words, as a key of JSON too.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+func (r Reason) unreadable() bool { return r <= LongLine }
+
+// MaxProblems is how many problems a Report tells one by one.
+const MaxProblems = 20
+
+const maxProblemText = 120 // bytes
+
+// Problem is one line, or name on it, that made no rule.
+type Problem struct {
+	File   string // of an archive or directory: the file in it; else ""
+	Line   int    // from 1; 0 when it is about the whole file
+	Text   string // the line, cut to 120 bytes
+	Reason Reason
+}
+
+func (p Problem) String() string {
+	where := fmt.Sprintf("line %d", p.Line)
+	if p.File != "" {
+		where = fmt.Sprintf("%s line %d", p.File, p.Line)
+	}
+	return fmt.Sprintf("%s: %s: %q", where, p.Reason, p.Text)
+}
+
+// Report is what came of reading a list. A line may make several rules (hosts), and skip several names.
+type Report struct {
+	Lines    int            // all lines
+	Entries  int            // lines that are more than a comment, a heading or nothing
+	Rules    int            // rules given to add, exceptions included
+	Skipped  map[Reason]int // entries and names that made no rule; nil when there are none
+	Problems []Problem      // the first MaxProblems of them
+}
+
+// String is the report in one line, without any name of the list.
+func (r Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d rules from %d entries", r.Rules, r.Entries)
+	if s := r.skipped(); s != "" {
+		b.WriteString("; skipped: " + s)
+	}
+	return b.String()
+}
+
+func (r Report) skipped() string {
+	why := make([]Reason, 0, len(r.Skipped))
+	for reason := range r.Skipped {
+		why = append(why, reason)
+	}
+	sort.Slice(why, func(i, j int) bool { return why[i] < why[j] })
+	parts := make([]string, len(why))
+	for i, reason := range why {
+		parts[i] = fmt.Sprintf("%d %s", r.Skipped[reason], reason)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (r *Report) skip(p Problem, count int) {
+	if r.Skipped == nil {
+		r.Skipped = make(map[Reason]int)
+	}
+	r.Skipped[p.Reason] += count
+	if len(r.Problems) < MaxProblems {
+		p.Text = clip(p.Text)
+		r.Problems = append(r.Problems, p)
+	}
+}
+
+// clip cuts and copies, so that a Problem does not keep a block of the list alive.
+func clip(s string) string {
+	if len(s) > maxProblemText {
+		s = s[:maxProblemText]
+		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
+			s = s[:len(s)-1]
+		}
+		if n := len(s); n > 0 && s[n-1] >= utf8.RuneSelf {
+			s = s[:n-1]
+		}
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}
