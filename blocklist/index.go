@@ -1,0 +1,116 @@
+package blocklist
+
+import (
+	"encoding/binary"
+)
+
+// The index leads to the page of a key. It holds one code per page: the ordinal of the first label of the page's first own
+// name (its top-level domain) among all first labels, then the code of the rest of the key. Codes may be equal where
+// keys are not, so the last word is with the pages.
+const (
+	codeLength = 9 // bytes of the rest of the key in a code
+	codeBits   = 49
+	maxTop     = 1<<(64-codeBits) - 1 // first labels with this ordinal or a greater one share one code
+)
+
+// pageCode is the code of a key whose first label, of size bytes, has this ordinal.
+func pageCode(ordinal int, key []byte, size int) uint64 {
+	if ordinal >= maxTop {
+		return maxTop << codeBits
+	}
+	if size == len(key) {
+		return uint64(ordinal) << codeBits
+	}
+	return uint64(ordinal)<<codeBits | codeOf(key[size+1:], codeLength)
+}
+
+// tops finds the ordinal of a first label: an open hash table of ordinals plus one, and the labels in order, in key form.
+type tops struct {
+	slots  []byte // uint32 each, a power of two of them
+	starts []byte // uint32 each, one more than labels
+	labels []byte
+}
+
+// newTops makes the table of labels in their order.
+func newTops(labels [][]byte) tops {
+	n := 2
+	for n < 2*len(labels) {
+		n *= 2
+	}
+	t := tops{slots: make([]byte, 4*n), starts: make([]byte, 4)}
+	for i, label := range labels {
+		t.labels = append(t.labels, label...)
+		t.starts = binary.LittleEndian.AppendUint32(t.starts, uint32(len(t.labels)))
+		_, h := hashKey(label)
+		for slot := int(uint32(h)) & (n - 1); ; slot = (slot + 1) & (n - 1) {
+			if b := t.slots[4*slot:]; binary.LittleEndian.Uint32(b) == 0 {
+				binary.LittleEndian.PutUint32(b, uint32(i+1))
+				break
+			}
+		}
+	}
+	return t
+}
+
+// find is the ordinal of the label with hash h, -1 for none.
+func (t *tops) find(h uint64, label []byte) int {
+	last := len(t.slots)>>2 - 1
+	for slot := int(uint32(h)) & last; ; slot = (slot + 1) & last {
+		i := int(binary.LittleEndian.Uint32(t.slots[4*slot:]))
+		if i == 0 {
+			return -1
+		}
+		start := binary.LittleEndian.Uint32(t.starts[4*(i-1):])
+		end := binary.LittleEndian.Uint32(t.starts[4*i:])
+		if string(t.labels[start:end]) == string(label) {
+			return i - 1
+		}
+	}
+}
+
+// pageOf is the last page whose first own name does not come after key, -1 if there is none.
+func (s *Set) pageOf(code uint64, key []byte) int {
+	lo := s.lastCode(code)
+	if lo < 0 || s.codeAt(lo) < code || !s.opensAfter(lo, key) {
+		return lo
+	}
+	// Pages share the code: find the border among them, between one that opens no later and one that opens after.
+	hi := lo
+	lo = -1
+	if code > 0 {
+		lo = s.lastCode(code - 1)
+	}
+	for lo+1 < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if s.opensAfter(mid, key) {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	return lo
+}
+
+// lastCode is the last page with no larger code, -1 if there is none.
+func (s *Set) lastCode(code uint64) int {
+	lo, n := 0, len(s.index)>>3
+	for n > 0 {
+		half := n >> 1
+		if s.codeAt(lo+half) <= code {
+			lo += n - half
+		}
+		n = half
+	}
+	return lo - 1
+}
+
+func (s *Set) codeAt(page int) uint64 { return binary.LittleEndian.Uint64(s.index[page<<3:]) }
+
+// opensAfter says whether the first own name of a page comes after key.
+func (s *Set) opensAfter(page int, key []byte) bool {
+	var buf [maxKey]byte
+	c := cursor{key: buf[:0]}
+	for c.open(s, page); c.next() && c.ghost; {
+	}
+	return string(c.key) > string(key)
+}
