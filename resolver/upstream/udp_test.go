@@ -12,8 +12,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// raw is a UDP socket that does with each datagram as the test says.
-func raw(t *testing.T, handle func(pc *net.UDPConn, from *net.UDPAddr, msg []byte)) netip.AddrPort {
+// raw is a UDP socket that does with each datagram as the test says. What handle wrote may be read after stop.
+func raw(t *testing.T, handle func(pc *net.UDPConn, from *net.UDPAddr, msg []byte)) (addr netip.AddrPort, stop func()) {
 	t.Helper()
 	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -31,11 +31,12 @@ func raw(t *testing.T, handle func(pc *net.UDPConn, from *net.UDPAddr, msg []byt
 			handle(pc, from, buf[:n])
 		}
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		pc.Close()
 		<-ended
-	})
-	return pc.LocalAddr().(*net.UDPAddr).AddrPort()
+	}
+	t.Cleanup(stop)
+	return pc.LocalAddr().(*net.UDPAddr).AddrPort(), stop
 }
 
 func packed(t *testing.T, m *dns.Msg) []byte {
@@ -66,7 +67,7 @@ func TestForeignDatagramsAreIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer spoofer.Close()
-	addr := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
+	addr, _ := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
 		r := parsed(t, msg)
 		send := func(m *dns.Msg) { _, _ = pc.WriteToUDP(packed(t, m), from) }
 		_, _ = spoofer.WriteToUDP(packed(t, poison(answer(r))), from) // right in all but the port it comes from
@@ -103,7 +104,7 @@ func TestForeignDatagramsAreIgnored(t *testing.T) {
 func TestPortAndIDAndCaseChange(t *testing.T) {
 	ports, ids, names := map[int]bool{}, map[uint16]bool{}, map[string]bool{}
 	const n = 20
-	addr := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
+	addr, stop := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
 		r := parsed(t, msg)
 		ports[from.Port], ids[r.Id], names[r.Question[0].Name] = true, true, true
 		_, _ = pc.WriteToUDP(packed(t, answer(r)), from)
@@ -114,7 +115,7 @@ func TestPortAndIDAndCaseChange(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.close()
+	stop()
 	if len(ports) < n-3 || len(ids) < n-3 || len(names) < n-3 {
 		t.Errorf("%d questions came with %d ports, %d IDs, %d spellings", n, len(ports), len(ids), len(names))
 	}
@@ -128,7 +129,7 @@ func TestPortAndIDAndCaseChange(t *testing.T) {
 func TestLostDatagramIsSentAgain(t *testing.T) {
 	drop := 1
 	ports := map[int]bool{}
-	addr := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
+	addr, stop := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
 		ports[from.Port] = true
 		if drop--; drop >= 0 {
 			return
@@ -139,6 +140,7 @@ func TestLostDatagramIsSentAgain(t *testing.T) {
 	if _, err := p.Exchange(context.Background(), ask("a.example.")); err != nil {
 		t.Fatal(err)
 	}
+	stop()
 	if s := p.Status()[0]; s.Queries != 1 || s.Failures != 0 || len(ports) != 2 {
 		t.Errorf("status %+v, %d ports", s, len(ports))
 	}
@@ -182,7 +184,7 @@ func TestServerThatFoldsCase(t *testing.T) {
 }
 
 func TestServerThatFoldsCaseWithoutTCP(t *testing.T) {
-	addr := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
+	addr, _ := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
 		_, _ = pc.WriteToUDP(packed(t, folded(parsed(t, msg))), from)
 	})
 	p := pool(t, 2*time.Second, udp(addr))

@@ -16,9 +16,9 @@ import (
 )
 
 func TestExchangeRestoresTheRequest(t *testing.T) {
-	var sent *dns.Msg
+	requests := make(chan *dns.Msg, 1)
 	f := plain(t, func(w dns.ResponseWriter, r *dns.Msg) {
-		sent = r
+		requests <- r.Copy()
 		m := answer(r)
 		m.Ns = []dns.RR{&dns.NS{Hdr: dns.RR_Header{Name: r.Question[0].Name[4:], Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: 9}, Ns: "ns." + r.Question[0].Name[4:]}}
 		_ = w.WriteMsg(m)
@@ -38,6 +38,7 @@ func TestExchangeRestoresTheRequest(t *testing.T) {
 	if ns := got.Ns[0].(*dns.NS); ns.Ns != "ns.school.example." || ns.Hdr.Name != "school.example." {
 		t.Errorf("names of the reply carry the letter case of the query: %v", ns)
 	}
+	sent := <-requests
 	opt := sent.IsEdns0()
 	if !sent.RecursionDesired || !sent.CheckingDisabled || !sent.AuthenticatedData || opt == nil || !opt.Do() || opt.UDPSize() != 1232 || len(opt.Option) != 0 {
 		t.Errorf("sent upstream:\n%v", sent)
