@@ -1,0 +1,174 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
+	"schoolgate/resolver/query"
+)
+
+// Step is one rule of the precedence as it bears on one name.
+type Step struct {
+	Number  int    // as in Decide
+	Matched bool   // this step decided
+	Title   string // what the rule is
+	Finding string // what it found, in plain words
+	Lists   []Held // step 1 and 6: what the lists say of the name
+}
+
+// Held is one list's word on a name.
+type Held struct {
+	List     string      `json:"list"`
+	Category string      `json:"category"`
+	Name     domain.Name `json:"name"`   // the name in the list: the one asked, or one above it; "" when withheld
+	Scope    string      `json:"scope"`  // subtree, exact, below
+	Except   bool        `json:"except"` // the list excepts the name
+	Counts   bool        `json:"counts"` // the group refuses this category at the time asked
+}
+
+// Explain walks the same precedence as Decide and says at each step what it found. The verdict is Decide's own. Steps
+// after the one that decided are not reached and are left out.
+func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blocklist.Set) (query.Verdict, []Step, error) {
+	var w domain.Wire
+	if err := w.SetName(name); err != nil {
+		return query.Verdict{}, nil, fmt.Errorf("name %q: %w", name, err)
+	}
+	v := p.Decide(now, client, &w, set.Lookup(&w))
+	g := p.group(client)
+	held := p.held(now, g, name, set)
+	var steps []Step
+	for n, title := range titles {
+		s := Step{Number: n + 1, Title: title, Finding: "no match"}
+		s.Matched = ruleOf[n] == v.Rule || ruleOf[n] == query.Bypass && v.Rule == query.SafeSearch
+		if s.Matched {
+			s.Finding = p.finding(g, v)
+		}
+		switch s.Number {
+		case 1:
+			s.Lists = only(held, func(h Held) bool { return p.isIllegal(h.List) })
+			for i := range s.Lists {
+				s.Lists[i].Name = "" // the illegal tier's entries are never shown (IWF)
+			}
+		case 5:
+			if !g.allowOnly {
+				s.Finding = "this group is not allow-only"
+			}
+		case 6:
+			s.Lists = only(held, func(h Held) bool { return !p.isIllegal(h.List) })
+			if !s.Matched && len(s.Lists) > 0 {
+				s.Finding = "on lists, but none that this group refuses at this time"
+			}
+		}
+		steps = append(steps, s)
+		if s.Matched {
+			break
+		}
+	}
+	return v, steps, nil
+}
+
+var titles = [...]string{
+	"illegal tier, blocked for everyone",
+	"everything stopped, or no internet for this group",
+	"own block list of the setting or group",
+	"own allow list of the setting or group",
+	"approved names of an allow-only group",
+	"category lists, by group and hour",
+	"bypass signals and safe search",
+	"allowed when nothing above matches",
+}
+
+// ruleOf gives the rule that each step stands for.
+var ruleOf = [len(titles)]query.Rule{
+	query.Illegal, query.Stopped, query.OwnBlock, query.OwnAllow, query.Approved, query.Category, query.Bypass, query.Default,
+}
+
+func (p *Policy) finding(g *group, v query.Verdict) string {
+	switch v.Rule {
+	case query.Illegal:
+		return "held by the list " + v.List + "; which entry is not shown"
+	case query.Stopped:
+		if p.stopAll {
+			return "policy.stop_all is on"
+		}
+		return "the group " + g.name + " has no internet"
+	case query.OwnBlock:
+		return "on the setting's block list or the deny list of the group " + g.name
+	case query.OwnAllow:
+		return "on the setting's allow list or the allow list of the group " + g.name
+	case query.Approved:
+		if v.Action == query.Allow {
+			return "approved for the group " + g.name
+		}
+		return "not among the approved names of the group " + g.name
+	case query.Category:
+		return "held by the list " + v.List + ", category " + v.Category
+	case query.Bypass:
+		return "a name that leads devices past the filter"
+	case query.SafeSearch:
+		return "steered to " + v.Target.String()
+	case query.Default:
+		return "no rule refuses it"
+	}
+	return ""
+}
+
+func (p *Policy) isIllegal(list string) bool {
+	for i := range p.lists {
+		if p.lists[i].name == list {
+			return p.illegal.Has(i)
+		}
+	}
+	return false
+}
+
+// held lists every list entry that speaks of name, in the order of the Set's walk.
+func (p *Policy) held(now time.Time, g *group, name domain.Name, set *blocklist.Set) (out []Held) {
+	blocked := g.blocked(now, p.loc).Or(p.illegal)
+	for _, hit := range set.Why(name) {
+		for i := range p.lists {
+			if !hit.Lists.Has(i) {
+				continue
+			}
+			out = append(out, Held{
+				List: p.lists[i].name, Category: p.lists[i].category, Name: hit.Rule.Name, Scope: hit.Rule.Scope.String(),
+				Except: hit.Rule.Except, Counts: blocked.Has(i) && !hit.Rule.Except,
+			})
+		}
+	}
+	return out
+}
+
+func only(held []Held, keep func(Held) bool) (out []Held) {
+	for _, h := range held {
+		if keep(h) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// String is the entry as a line for people: "games-ut1 (gaming): roblox.example and all below".
+func (h Held) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s): ", h.List, h.Category)
+	if h.Except {
+		b.WriteString("except ")
+	}
+	if h.Name == "" {
+		b.WriteString("entry withheld")
+		return b.String()
+	}
+	switch h.Scope {
+	case blocklist.Exact.String():
+		b.WriteString(h.Name.String() + " itself")
+	case blocklist.Below.String():
+		b.WriteString("all below " + h.Name.String())
+	default:
+		b.WriteString(h.Name.String() + " and all below")
+	}
+	return b.String()
+}

@@ -1,0 +1,292 @@
+// Package policy says what a name means for one client at one time: the precedence of rules, compiled from the
+// configuration into masks over the bits of a blocklist.Set.
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
+	"schoolgate/config"
+	"schoolgate/resolver/query"
+)
+
+// Policy is one immutable reading of the configuration against one Set of lists. Its methods may be called
+// concurrently and do not allocate, Explain apart.
+type Policy struct {
+	illegal blocklist.Mask // lists of the illegal tier
+	stopAll bool
+	groups  []group
+	lists   []listed // by bit
+	loc     *time.Location
+
+	own      *blocklist.Set // the setting's and the groups' own names, canaries and safe-search names
+	rewrites map[string]rewrite
+}
+
+// group is what one group refuses, as masks over the lists' bits.
+type group struct {
+	name      string
+	stopped   bool // no internet
+	allowOnly bool
+	search    bool
+	youtube   config.YouTube
+	base      blocklist.Mask
+	hours     []window
+	deny      int // own bits
+	allow     int
+	approved  int
+	answer    config.Answer
+}
+
+// window changes a group's blocked lists in some minutes of the week.
+type window struct {
+	days     [7]bool // on which it begins
+	from, to int     // minutes after midnight; to ≤ from: until to on the next day
+	block    blocklist.Mask
+	allow    blocklist.Mask
+}
+
+// listed is what a bit of the Set stands for. Strings are what verdicts share.
+type listed struct {
+	name     string
+	category string
+	rank     int // gravest first
+}
+
+// The first bits of own; each group adds three.
+const (
+	ownBlock = iota
+	ownAllow
+	ownSpecial // canaries and safe-search names: rewrites or the label rules say more
+	ownGroups
+)
+
+// MaxGroups is how many groups a policy can tell apart: three own bits each.
+const MaxGroups = (blocklist.MaxLists - ownGroups) / 3
+
+// gravity orders the categories by how much it matters that a verdict names them rather than another of the same name.
+var gravity = []string{
+	config.IllegalTier, config.Extremism, config.Hate, config.Pornography, config.Gambling,
+	config.Circumvent, config.SocialMedia, config.Gaming,
+}
+
+// Compile reads cfg against the lists of a Set, whose bits the verdicts will be asked with. categories gives the
+// category of each list by its name; a list that it does not hold blocks nobody. The configuration must have been
+// validated.
+func Compile(cfg *config.Config, lists []blocklist.Info, categories map[string]string) (*Policy, error) {
+	if len(cfg.Groups) > MaxGroups {
+		return nil, fmt.Errorf("%d groups: at most %d can be told apart", len(cfg.Groups), MaxGroups)
+	}
+	p := &Policy{stopAll: cfg.Policy.StopAll, loc: cfg.Location()}
+	byCategory := map[string]blocklist.Mask{}
+	for i, l := range lists {
+		c := categories[l.Name]
+		p.lists = append(p.lists, listed{name: l.Name, category: c, rank: rank(c)})
+		if c != "" {
+			m := byCategory[c]
+			m.Add(i)
+			byCategory[c] = m
+		}
+	}
+	p.illegal = byCategory[config.IllegalTier]
+	for i, g := range cfg.Groups {
+		p.groups = append(p.groups, compileGroup(g, byCategory, ownGroups+3*i))
+	}
+	return p, p.compileOwn(cfg)
+}
+
+func rank(category string) int {
+	for i, c := range gravity {
+		if c == category {
+			return i
+		}
+	}
+	return len(gravity)
+}
+
+func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int) group {
+	union := func(categories []string) (m blocklist.Mask) {
+		for _, c := range categories {
+			m = m.Or(byCategory[c])
+		}
+		return m
+	}
+	out := group{
+		name: g.Name, stopped: !g.Internet, allowOnly: g.AllowOnly, search: g.SafeSearch, youtube: g.YouTube,
+		base: union(g.Block), deny: bit, allow: bit + 1, approved: bit + 2, answer: g.Answer,
+	}
+	for _, h := range g.Hours {
+		w := window{from: int(h.From), to: int(h.To), block: union(h.Block), allow: union(h.Allow)}
+		for d := range w.days {
+			w.days[d] = len(h.Days) == 0
+		}
+		for _, d := range h.Days {
+			w.days[time.Weekday(d)] = true
+		}
+		out.hours = append(out.hours, w)
+	}
+	return out
+}
+
+// compileOwn builds the small Set of names that the configuration itself holds.
+func (p *Policy) compileOwn(cfg *config.Config) error {
+	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}}
+	for _, g := range cfg.Groups {
+		infos = append(infos, blocklist.Info{Name: g.Name + " deny"}, blocklist.Info{Name: g.Name + " allow"}, blocklist.Info{Name: g.Name + " approved"})
+	}
+	b := blocklist.NewBuilder(infos, "")
+	add := func(bit int, names []domain.Name) error {
+		for _, n := range names {
+			if err := b.Add(bit, blocklist.Rule{Name: n}); err != nil {
+				return fmt.Errorf("own name %q: %w", n, err)
+			}
+		}
+		return nil
+	}
+	for bit, names := range map[int][]domain.Name{ownBlock: cfg.Policy.Block, ownAllow: cfg.Policy.Allow} {
+		if err := add(bit, names); err != nil {
+			return err
+		}
+	}
+	for i, g := range cfg.Groups {
+		for k, names := range [][]domain.Name{g.Deny, g.Allow, g.Approved} {
+			if err := add(p.groups[i].deny+k, names); err != nil {
+				return err
+			}
+		}
+	}
+	p.rewrites = map[string]rewrite{}
+	for n, r := range specials() {
+		wire, err := n.AppendWire(nil)
+		if err != nil {
+			return fmt.Errorf("special name %q: %w", n, err)
+		}
+		p.rewrites[string(wire)] = r
+		scope := blocklist.Exact
+		if r.below {
+			scope = blocklist.Subtree
+		}
+		if err := b.Add(ownSpecial, blocklist.Rule{Name: n, Scope: scope}); err != nil {
+			return fmt.Errorf("special name %q: %w", n, err)
+		}
+	}
+	set, err := b.Build()
+	if err != nil {
+		return fmt.Errorf("compiling own names: %w", err)
+	}
+	p.own = set
+	return nil
+}
+
+// Decide says what name means for a client of the group at now; hits are the lists of the Set that hold the name. The
+// first rule that matches decides:
+//
+//  1. the illegal tier is blocked for everyone, always;
+//  2. the stop-everything switch, and a group without internet, refuse every name;
+//  3. the setting's own block list, and the group's;
+//  4. the setting's own allow list, and the group's;
+//  5. in an allow-only group, an approved name is allowed and every other is blocked;
+//  6. category lists, by group and hour;
+//  7. bypass signals are refused and search engines are steered to their safe form;
+//  8. everything else is allowed.
+//
+// A group beyond those of the policy is treated as the first, the strictest.
+func (p *Policy) Decide(now time.Time, client uint8, name *domain.Wire, hits blocklist.Mask) query.Verdict {
+	g := p.group(client)
+	if m := hits.And(p.illegal); !m.Empty() { // 1
+		return p.listed(query.Illegal, m)
+	}
+	if p.stopAll || g.stopped { // 2
+		return query.Verdict{Action: query.Block, Rule: query.Stopped}
+	}
+	own := p.own.Lookup(name)
+	if own.Has(ownBlock) || own.Has(g.deny) { // 3
+		return query.Verdict{Action: query.Block, Rule: query.OwnBlock}
+	}
+	if own.Has(ownAllow) || own.Has(g.allow) { // 4
+		return query.Verdict{Action: query.Allow, Rule: query.OwnAllow}
+	}
+	if g.allowOnly { // 5
+		if own.Has(g.approved) {
+			return query.Verdict{Action: query.Allow, Rule: query.Approved}
+		}
+		return query.Verdict{Action: query.Block, Rule: query.Approved}
+	}
+	if m := hits.And(g.blocked(now, p.loc)); !m.Empty() { // 6
+		return p.listed(query.Category, m)
+	}
+	if own.Has(ownSpecial) || isESNI(name) { // 7
+		if v, ok := p.special(g, name); ok {
+			return v
+		}
+	}
+	return query.Verdict{} // 8
+}
+
+// DecideTarget judges a name that the answer for another one leads to (a CNAME, HTTPS or SVCB target); asked is the
+// verdict on the name that the client asked for. What a person has allowed by name is not undone by the host that
+// serves it, save by the illegal tier and own block lists; an allow-only group need not approve hosts it cannot see.
+func (p *Policy) DecideTarget(now time.Time, client uint8, asked query.Verdict, target *domain.Wire, hits blocklist.Mask) query.Verdict {
+	g := p.group(client)
+	v := asked
+	if m := hits.And(p.illegal); !m.Empty() {
+		v = p.listed(query.Illegal, m)
+	} else if own := p.own.Lookup(target); own.Has(ownBlock) || own.Has(g.deny) {
+		v = query.Verdict{Action: query.Block, Rule: query.OwnBlock}
+	} else if asked.Rule == query.OwnAllow || asked.Rule == query.Approved || own.Has(ownAllow) || own.Has(g.allow) {
+		return asked
+	} else if m := hits.And(g.blocked(now, p.loc)); !m.Empty() {
+		v = p.listed(query.Category, m)
+	}
+	v.Cloaked = v.Action == query.Block
+	return v
+}
+
+// Answer is what clients of the group get for a blocked name.
+func (p *Policy) Answer(client uint8) config.Answer { return p.group(client).answer }
+
+// group finds a group by index, the first for an index that is none.
+func (p *Policy) group(i uint8) *group {
+	if int(i) < len(p.groups) {
+		return &p.groups[i]
+	}
+	return &p.groups[0]
+}
+
+// listed is a block by the gravest category among the lists in m.
+func (p *Policy) listed(rule query.Rule, m blocklist.Mask) query.Verdict {
+	var best *listed
+	for i := range p.lists {
+		if m.Has(i) && (best == nil || p.lists[i].rank < best.rank) {
+			best = &p.lists[i]
+		}
+	}
+	return query.Verdict{Action: query.Block, Rule: rule, Category: best.category, List: best.name}
+}
+
+// blocked is what the group's category lists refuse at now.
+func (g *group) blocked(now time.Time, loc *time.Location) blocklist.Mask {
+	if len(g.hours) == 0 {
+		return g.base
+	}
+	t := now.In(loc)
+	day, minute := t.Weekday(), t.Hour()*60+t.Minute()
+	block, allow := g.base, blocklist.Mask{}
+	for i := range g.hours {
+		if w := &g.hours[i]; w.holds(day, minute) {
+			block, allow = block.Or(w.block), allow.Or(w.allow)
+		}
+	}
+	return block.Without(allow)
+}
+
+// holds says whether a minute of a day lies in the window, by the clock on the wall: a window that ends after the
+// clocks go back is an hour longer that night.
+func (w *window) holds(day time.Weekday, minute int) bool {
+	if w.from < w.to {
+		return w.days[day] && w.from <= minute && minute < w.to
+	}
+	return w.days[day] && minute >= w.from || w.days[(day+6)%7] && minute < w.to
+}

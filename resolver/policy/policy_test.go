@@ -1,0 +1,304 @@
+package policy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
+	"schoolgate/config"
+	"schoolgate/resolver/query"
+)
+
+// world is a small school: four lists, three groups.
+type world struct {
+	cfg *config.Config
+	set *blocklist.Set
+}
+
+var listsOfWorld = map[string]string{
+	"games": config.Gaming, "adult": config.Pornography, "feed": config.IllegalTier, "own-category": "dating",
+}
+
+func build(t testing.TB, edit func(*config.Config)) (*Policy, world) {
+	t.Helper()
+	infos := []blocklist.Info{{Name: "games"}, {Name: "adult"}, {Name: "feed"}, {Name: "own-category"}}
+	b := blocklist.NewBuilder(infos, "")
+	for list, names := range map[int][]string{
+		0: {"games.example", "both.example", "phonics.example"}, 1: {"adult.example", "both.example"},
+		2: {"illegal.example", "mixed.example"}, 3: {"dating.example", "mixed.example"},
+	} {
+		for _, n := range names {
+			if err := b.Add(list, blocklist.Rule{Name: domain.MustParse(n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	set, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Default()
+	cfg.Groups = []config.Group{
+		{Name: "children", Block: []string{config.Gaming, config.Pornography, "dating"}, SafeSearch: true, YouTube: config.YouTubeStrict, Internet: true},
+		{Name: "staff", Block: []string{config.Pornography}, Internet: true},
+		{Name: "nursery", AllowOnly: true, Approved: []domain.Name{"cbeebies.example", "phonics.example"}, Block: []string{config.Gaming}, Internet: true},
+		{Name: "consoles", Internet: false},
+	}
+	if edit != nil {
+		edit(cfg)
+	}
+	p, err := Compile(cfg, set.Lists(), listsOfWorld)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, world{cfg, set}
+}
+
+const (
+	children = iota
+	staff
+	nursery
+	consoles
+)
+
+// noon is a Wednesday in term.
+var noon = time.Date(2026, time.September, 16, 12, 0, 0, 0, time.UTC)
+
+func decide(t testing.TB, p *Policy, w world, group uint8, name string, now time.Time) query.Verdict {
+	t.Helper()
+	var n domain.Wire
+	if err := n.SetName(domain.MustParse(name)); err != nil {
+		t.Fatal(err)
+	}
+	return p.Decide(now, group, &n, w.set.Lookup(&n))
+}
+
+func block(rule query.Rule, category, list string) query.Verdict {
+	return query.Verdict{Action: query.Block, Rule: rule, Category: category, List: list}
+}
+
+func TestPrecedence(t *testing.T) {
+	own := func(c *config.Config) {
+		c.Policy.Block = []domain.Name{"blocked.example", "contested.example"}
+		c.Policy.Allow = []domain.Name{"phonics.example", "contested.example", "illegal.example", "mixed.example"}
+		c.Groups[children].Allow = []domain.Name{"ok.games.example", "illegal.example"}
+		c.Groups[staff].Deny = []domain.Name{"staffroom.example"}
+		c.Groups[nursery].Approved = append(c.Groups[nursery].Approved, "illegal.example", "both.example")
+	}
+	refused := query.Verdict{Action: query.Block, Rule: query.OwnBlock}
+	allowed := query.Verdict{Rule: query.OwnAllow}
+	for _, tt := range []struct {
+		what  string
+		group uint8
+		name  string
+		want  query.Verdict
+	}{
+		{"1: the illegal tier, whoever asks and whatever allows it", children, "illegal.example", block(query.Illegal, config.IllegalTier, "feed")},
+		{"1: for staff", staff, "www.illegal.example", block(query.Illegal, config.IllegalTier, "feed")},
+		{"1: though approved", nursery, "illegal.example", block(query.Illegal, config.IllegalTier, "feed")},
+		{"1: before a group without internet", consoles, "illegal.example", block(query.Illegal, config.IllegalTier, "feed")},
+		{"1: before a category of the same name", children, "mixed.example", block(query.Illegal, config.IllegalTier, "feed")},
+		{"2: a group without internet", consoles, "school.example", query.Verdict{Action: query.Block, Rule: query.Stopped}},
+		{"3: the setting's block list", staff, "www.blocked.example", refused},
+		{"3: before its allow list", staff, "contested.example", refused},
+		{"3: a group's deny list", staff, "staffroom.example", refused},
+		{"3: of that group alone", children, "staffroom.example", query.Verdict{}},
+		{"4: the setting's allow list before categories", children, "www.phonics.example", allowed},
+		{"4: a group's", children, "ok.games.example", allowed},
+		{"4: and not the name above", children, "games.example", block(query.Category, config.Gaming, "games")},
+		{"5: approved", nursery, "www.cbeebies.example", query.Verdict{Rule: query.Approved}},
+		{"5: not approved", nursery, "school.example", query.Verdict{Action: query.Block, Rule: query.Approved}},
+		{"5: an approved name outranks categories", nursery, "both.example", query.Verdict{Rule: query.Approved}},
+		{"6: a category", children, "www.adult.example", block(query.Category, config.Pornography, "adult")},
+		{"6: the gravest of two", children, "both.example", block(query.Category, config.Pornography, "adult")},
+		{"6: a category of the school's own", children, "dating.example", block(query.Category, "dating", "own-category")},
+		{"6: not refused to this group", staff, "games.example", query.Verdict{}},
+		{"7: a canary", staff, "use-application-dns.net", query.Verdict{Action: query.Block, Rule: query.Bypass}},
+		{"7: below resolver.arpa", staff, "_dns.resolver.arpa", query.Verdict{Action: query.Block, Rule: query.Bypass}},
+		{"7: encrypted server names", staff, "_esni.school.example", query.Verdict{Action: query.Block, Rule: query.Bypass}},
+		{"7: safe search", children, "www.google.co.uk", query.Verdict{Action: query.Rewrite, Rule: query.SafeSearch, Target: "forcesafesearch.google.com"}},
+		{"7: the exact name only", children, "mail.www.google.co.uk", query.Verdict{}},
+		{"7: for who has it", staff, "www.google.co.uk", query.Verdict{}},
+		{"7: youtube", children, "www.youtube.com", query.Verdict{Action: query.Rewrite, Rule: query.SafeSearch, Target: youtubeStrict}},
+		{"7: youtube off", staff, "www.youtube.com", query.Verdict{}},
+		{"8: all else", children, "school.example", query.Verdict{}},
+		{"8: no match across a label border", children, "notgames.example", query.Verdict{}},
+		{"an unknown group is the strictest", 200, "games.example", block(query.Category, config.Gaming, "games")},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			p, w := build(t, own)
+			if diff := cmp.Diff(tt.want, decide(t, p, w, tt.group, tt.name, noon)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestStopAll(t *testing.T) {
+	p, w := build(t, func(c *config.Config) { c.Policy.StopAll = true; c.Policy.Allow = []domain.Name{"school.example"} })
+	for group := range uint8(3) {
+		if v := decide(t, p, w, group, "school.example", noon); v.Rule != query.Stopped || !v.Blocked() {
+			t.Errorf("group %d: %+v", group, v)
+		}
+	}
+}
+
+func TestHours(t *testing.T) {
+	london, err := time.LoadLocation("Europe/London")
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := func(d ...time.Weekday) (out []config.Weekday) {
+		for _, w := range d {
+			out = append(out, config.Weekday(w))
+		}
+		return out
+	}
+	p, w := build(t, func(c *config.Config) {
+		c.Groups[children].Hours = []config.Hours{
+			{Days: day(time.Wednesday), From: 12 * 60, To: 13 * 60, Allow: []string{config.Gaming}},
+		}
+		c.Groups[staff].Hours = []config.Hours{
+			{Days: day(time.Friday), From: 22 * 60, To: 6 * 60, Block: []string{config.Gaming}}, // into Saturday
+		}
+	})
+	at := func(day, hour, minute int) time.Time { // September 2026, a Tuesday is the 15th
+		return time.Date(2026, time.September, day, hour, minute, 0, 0, london)
+	}
+	for _, tt := range []struct {
+		group   uint8
+		at      time.Time
+		blocked bool
+	}{
+		{children, at(16, 11, 59), true},
+		{children, at(16, 12, 0), false},
+		{children, at(16, 12, 59), false},
+		{children, at(16, 13, 0), true},
+		{children, at(15, 12, 30), true},
+		{staff, at(18, 21, 59), false},
+		{staff, at(18, 22, 0), true},
+		{staff, at(19, 5, 59), true},
+		{staff, at(19, 6, 0), false},
+		{staff, at(18, 5, 0), false}, // Friday morning belongs to Thursday
+		{staff, at(19, 23, 0), false},
+		// In UTC it is 21:30: the clock on the wall counts.
+		{staff, time.Date(2026, time.September, 18, 21, 30, 0, 0, time.UTC), true},
+	} {
+		if got := decide(t, p, w, tt.group, "games.example", tt.at); got.Blocked() != tt.blocked {
+			t.Errorf("group %d at %v: blocked %v, want %v", tt.group, tt.at, got.Blocked(), tt.blocked)
+		}
+	}
+}
+
+func TestDecideTarget(t *testing.T) {
+	p, w := build(t, func(c *config.Config) {
+		c.Policy.Block = []domain.Name{"blocked.example"}
+		c.Policy.Allow = []domain.Name{"allowed.example"}
+	})
+	cloaked := func(v query.Verdict) query.Verdict { v.Cloaked = true; return v }
+	for _, tt := range []struct {
+		what   string
+		group  uint8
+		asked  query.Verdict
+		target string
+		want   query.Verdict
+	}{
+		{"a blocked category behind an innocent name", children, query.Verdict{}, "cdn.adult.example", cloaked(block(query.Category, config.Pornography, "adult"))},
+		{"which this group may see", staff, query.Verdict{}, "cdn.games.example", query.Verdict{}},
+		{"behind a name that a person allowed", children, query.Verdict{Rule: query.OwnAllow}, "cdn.games.example", query.Verdict{Rule: query.OwnAllow}},
+		{"behind an approved name, not approved itself", nursery, query.Verdict{Rule: query.Approved}, "cdn.example", query.Verdict{Rule: query.Approved}},
+		{"the illegal tier, though allowed", nursery, query.Verdict{Rule: query.OwnAllow}, "illegal.example", cloaked(block(query.Illegal, config.IllegalTier, "feed"))},
+		{"the own block list, though allowed", children, query.Verdict{Rule: query.OwnAllow}, "blocked.example", cloaked(query.Verdict{Action: query.Block, Rule: query.OwnBlock})},
+		{"a target that a person allowed", children, query.Verdict{}, "allowed.example", query.Verdict{}},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			var n domain.Wire
+			if err := n.SetName(domain.MustParse(tt.target)); err != nil {
+				t.Fatal(err)
+			}
+			got := p.DecideTarget(noon, tt.group, tt.asked, &n, w.set.Lookup(&n))
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestExplainAgrees holds Explain's steps to Decide's verdict over every name, group and many times.
+func TestExplainAgrees(t *testing.T) {
+	p, w := build(t, func(c *config.Config) {
+		c.Policy.Block = []domain.Name{"blocked.example"}
+		c.Policy.Allow = []domain.Name{"phonics.example"}
+		c.Groups[children].Hours = []config.Hours{{From: 9 * 60, To: 15 * 60, Allow: []string{config.Gaming}}}
+	})
+	names := []domain.Name{
+		"games.example", "x.games.example", "adult.example", "illegal.example", "blocked.example", "phonics.example", "school.example",
+		"www.google.com", "www.youtube.com", "mask.icloud.com", "cbeebies.example", "both.example", "_esni.school.example", "resolver.arpa",
+	}
+	for range 500 {
+		name := names[rand.IntN(len(names))]
+		group := uint8(rand.IntN(len(w.cfg.Groups)))
+		now := noon.Add(time.Duration(rand.IntN(7*24*60)) * time.Minute)
+		want := decide(t, p, w, group, string(name), now)
+		got, steps, err := p.Explain(now, group, name, w.set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%s: %s", name, diff)
+		}
+		matched := 0
+		for i, s := range steps {
+			if s.Number != i+1 || s.Finding == "" {
+				t.Errorf("%s: step %d is %+v", name, i+1, s)
+			}
+			if s.Matched {
+				matched++
+			}
+		}
+		if last := steps[len(steps)-1]; matched != 1 || !last.Matched {
+			t.Fatalf("%s, group %d: %d steps match, the last is %+v", name, group, matched, last)
+		}
+	}
+}
+
+func TestExplainWithholdsIllegalEntries(t *testing.T) {
+	p, w := build(t, nil)
+	_, steps, err := p.Explain(noon, children, "deep.below.illegal.example", w.set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(steps) != 1 || len(steps[0].Lists) != 1 || steps[0].Lists[0].Name != "" || steps[0].Lists[0].List != "feed" {
+		t.Errorf("steps %+v", steps)
+	}
+}
+
+func TestDecideDoesNotAllocate(t *testing.T) {
+	p, w := build(t, func(c *config.Config) {
+		c.Groups[children].Hours = []config.Hours{{From: 9 * 60, To: 15 * 60, Allow: []string{"dating"}}}
+	})
+	for _, name := range []string{"games.example", "school.example", "www.google.com", "illegal.example"} {
+		var n domain.Wire
+		if err := n.SetName(domain.MustParse(name)); err != nil {
+			t.Fatal(err)
+		}
+		if got := testing.AllocsPerRun(100, func() { p.Decide(noon, children, &n, w.set.Lookup(&n)) }); got != 0 {
+			t.Errorf("%s: %v allocations", name, got)
+		}
+	}
+}
+
+func TestTooManyGroups(t *testing.T) {
+	cfg := config.Default()
+	for i := range MaxGroups {
+		cfg.Groups = append(cfg.Groups, config.Group{Name: fmt.Sprintf("g%d", i)})
+	}
+	if _, err := Compile(cfg, nil, nil); err == nil {
+		t.Error("accepted")
+	}
+}
