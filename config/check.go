@@ -116,6 +116,7 @@ func (k *checker) dns() {
 		for j, b := range listen {
 			if i != j && a != b && covers(b, a) {
 				k.warnf(path, "leave one of the two out", "%v is covered by %v already", a, b)
+				break
 			}
 		}
 	}

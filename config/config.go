@@ -127,7 +127,7 @@ type List struct {
 	Select   []string `toml:"select"`   // FormatUT1: which of its directories
 	Every    Duration `toml:"every"`    // how often to look for a new version
 	MaxSize  Size     `toml:"max_size"` // as fetched, and ten times that once unpacked
-	SHA256   string   `toml:"sha256"`   // optional, of the source as fetched, in hexadecimal of either case; another version is then refused
+	SHA256   string   `toml:"sha256"`   // optional, of the source as fetched, lower-case hexadecimal; another version is then refused
 }
 
 // Update is how lists are kept fresh.

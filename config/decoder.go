@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -87,7 +88,7 @@ func (d decoder) table(v reflect.Value, table map[string]any, path string) {
 			d.value(v.Field(i), data, child(path, key))
 		}
 	}
-	for key := range table {
+	for _, key := range slices.Sorted(maps.Keys(table)) {
 		if !slices.Contains(keys, key) {
 			d.unknown(child(path, key), key, keys)
 		}
@@ -102,18 +103,11 @@ func (d decoder) table(v reflect.Value, table map[string]any, path string) {
 }
 
 func (d decoder) unknown(path, key string, keys []string) {
-	near := nearest(key, keys)
-	homes := tablesWith(reflect.TypeFor[Config](), "", key)
-	var hint string
-	switch {
-	case near != "":
-		hint = fmt.Sprintf("did you mean %q?", near)
-	case len(homes) > 0:
-		hint = "that key belongs under " + strings.Join(homes, " or ")
-	default:
-		hint = "the keys here are " + strings.Join(keys, ", ")
+	otherwise := "the keys here are " + strings.Join(keys, ", ")
+	if homes := tablesWith(reflect.TypeFor[Config](), "", key); len(homes) > 0 {
+		otherwise = "that key belongs under " + strings.Join(homes, " or ")
 	}
-	d.refuse(path, fmt.Sprintf("unknown key %q", key), hint)
+	d.refuse(path, fmt.Sprintf("unknown key %q", key), suggest(key, keys, otherwise))
 }
 
 // array replaces v as a whole: what a file says is what holds. An empty array is nil, so that it equals one left out.

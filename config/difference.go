@@ -68,6 +68,8 @@ func (d *differ) scalar(subject, key string, old, new reflect.Value) {
 		d.sayf("every name is refused to everyone")
 	case key == "stop_all":
 		d.sayf("names resolve again")
+	case text(old) == "":
+		d.sayf("%s%s is now %s", subject, key, shown(key, new))
 	default:
 		d.sayf("%s%s is now %s (was %s)", subject, key, shown(key, new), shown(key, old))
 	}
@@ -156,7 +158,11 @@ func (d *differ) elements(subject, key string, in reflect.Type, old, new []strin
 		}
 	}
 	if len(d.sentences) == said && !slices.Equal(old, new) {
-		d.sayf("%sthe order of %s is new", subject, key)
+		if strings.HasSuffix(subject, ": ") {
+			d.sayf("%sthe order of %s is new", subject, key)
+		} else {
+			d.sayf("the order of %s%s is new", subject, key)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -57,8 +58,8 @@ func Parse(data []byte, file string) (*Config, error) {
 // problems. It looks at the files that the text names, but at no other machine.
 func Check(data []byte, file string) (*Config, Problems) {
 	found, tooDeep := locate(string(data))
-	if tooDeep {
-		return nil, Problems{tooDeepProblem(file)}
+	if tooDeep > 0 {
+		return nil, Problems{tooDeepProblem(file, tooDeep)}
 	}
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
@@ -67,6 +68,9 @@ func Check(data []byte, file string) (*Config, Problems) {
 	c := Default()
 	r := newReport(file, found)
 	decoder{r}.table(reflect.ValueOf(c).Elem(), tree, "")
+	for i := range c.Lists {
+		c.Lists[i].SHA256 = strings.ToLower(c.Lists[i].SHA256)
+	}
 	(&checker{report: r, c: c}).all()
 	return c, r.sorted()
 }

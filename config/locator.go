@@ -49,11 +49,12 @@ type locator struct {
 	newlines []int // offsets
 	found    lines
 	tables   map[string]int // arrays of tables: elements so far
-	tooDeep  bool
+	tooDeep  int            // line where the text nests deeper than maxDepth, 0 when it does not
 }
 
-// locate finds the lines of a text, and whether it nests deeper than maxDepth, in which case nobody should parse it.
-func locate(src string) (found lines, tooDeep bool) {
+// locate finds the lines of a text, and the line where it nests deeper than maxDepth (0: nowhere): such a text nobody
+// should parse.
+func locate(src string) (found lines, tooDeep int) {
 	l := &locator{src: src, found: make(lines), tables: make(map[string]int)}
 	for i := range len(src) {
 		if src[i] == '\n' {
@@ -79,9 +80,14 @@ func (l *locator) line(pos int) int { return 1 + sort.SearchInts(l.newlines, pos
 
 // mark notes the line of path unless it is known.
 func (l *locator) mark(path string, pos int) {
-	if _, ok := l.found[path]; !ok {
+	if _, ok := l.found[path]; !ok && l.tooDeep == 0 {
 		l.found[path] = l.line(pos)
 	}
+}
+
+func (l *locator) giveUp() {
+	l.tooDeep = l.line(l.pos)
+	l.pos = len(l.src)
 }
 
 func (l *locator) at(prefix string) bool { return strings.HasPrefix(l.src[l.pos:], prefix) }
@@ -127,7 +133,7 @@ func (l *locator) header() string {
 	for i, k := range keys {
 		path = child(path, k)
 		last := i == len(keys)-1
-		if last {
+		if last && l.tables[path] == 0 {
 			delete(l.found, path) // a header says more than the mention of a table in an earlier one
 		}
 		l.mark(path, start)
@@ -153,8 +159,7 @@ func (l *locator) key() []string {
 	var parts []string
 	for {
 		if len(parts) > maxDepth {
-			l.tooDeep = true
-			l.pos = len(l.src)
+			l.giveUp()
 			return nil
 		}
 		l.space()
@@ -208,8 +213,7 @@ func (l *locator) pair(path string, depth int) {
 func (l *locator) value(path string, depth int) {
 	switch {
 	case depth > maxDepth:
-		l.tooDeep = true
-		l.pos = len(l.src)
+		l.giveUp()
 	case l.at(`"`), l.at(`'`):
 		l.text()
 	case l.at("["):
@@ -278,6 +282,6 @@ func (l *locator) text() {
 }
 
 // tooDeepProblem is what a text gets that nests deeper than the library should be asked to follow.
-func tooDeepProblem(file string) Problem {
-	return Problem{File: file, What: fmt.Sprintf("arrays or tables nest more than %d deep", maxDepth), Hint: "see the example file for what each key holds"}
+func tooDeepProblem(file string, line int) Problem {
+	return Problem{File: file, Line: line, What: fmt.Sprintf("arrays or tables nest more than %d deep", maxDepth), Hint: "see the example file for what each key holds"}
 }

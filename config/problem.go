@@ -113,20 +113,24 @@ type syntaxError struct{ what, hint string }
 
 func (e *syntaxError) Error() string { return e.what + " (" + e.hint + ")" }
 
-// suggest is "did you mean" with the candidate nearest to word, or otherwise when none is near.
+// suggest is "did you mean" with the candidates nearest to word, or otherwise when none is near.
 func suggest(word string, candidates []string, otherwise string) string {
-	if near := nearest(word, candidates); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
+	if near := nearest(word, candidates); len(near) > 0 {
+		return `did you mean "` + strings.Join(near, `" or "`) + `"?`
 	}
 	return otherwise
 }
 
-// nearest is the candidate that the fewest typing mistakes turn into word: at most one in three letters, at most three.
-func nearest(word string, candidates []string) string {
-	best, least := "", min(3, max(1, len(word)/3))+1
+// nearest is the candidates that the fewest typing mistakes turn into word: at most one in three letters, at most three.
+func nearest(word string, candidates []string) []string {
+	var best []string
+	least := min(3, max(1, len(word)/3))
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), c, least); d < least {
-			best, least = c, d
+		switch d := distance(strings.ToLower(word), c, least+1); {
+		case d < least:
+			best, least = []string{c}, d
+		case d == least:
+			best = append(best, c)
 		}
 	}
 	return best
