@@ -15,14 +15,15 @@ const (
 
 // job is a query on its way through Resolve, with copies of what its lane will use again.
 type job struct {
-	q    query.Query
-	req  []byte
-	out  []byte // replyRoom
-	oob  [64]byte
-	noob int
-	lane *lane          // UDP
-	peer netip.AddrPort // UDP
-	conn *conn          // TCP
+	q      query.Query
+	req    []byte
+	out    []byte // replyRoom
+	oob    [64]byte
+	noob   int
+	client netip.Addr     // who is counted; Identify may have changed q.Client
+	lane   *lane          // UDP
+	peer   netip.AddrPort // UDP
+	conn   *conn          // TCP
 }
 
 // gate lets queries into Resolve, as many as the limits allow, and keeps their jobs for reuse.
@@ -40,11 +41,11 @@ func (g *gate) init(most, perClient int) {
 	g.clients = make(map[netip.Addr]int)
 }
 
-// enter gives a job, or nil when client or all together have too many.
-func (g *gate) enter(client netip.Addr) *job {
+// enter gives a job for client, or nil when it or all together have too many. A shared address has no limit of its own.
+func (g *gate) enter(client netip.Addr, shared bool) *job {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.inFlight >= g.most || g.clients[client] >= g.mostPerClient {
+	if g.inFlight >= g.most || !shared && g.clients[client] >= g.mostPerClient {
 		return nil
 	}
 	g.inFlight++
@@ -52,14 +53,15 @@ func (g *gate) enter(client netip.Addr) *job {
 	if n := len(g.free); n > 0 {
 		j := g.free[n-1]
 		g.free = g.free[:n-1]
+		j.client = client
 		return j
 	}
-	return &job{out: make([]byte, replyRoom)}
+	return &job{out: make([]byte, replyRoom), client: client}
 }
 
 // leave takes a job back.
 func (g *gate) leave(j *job) {
-	client := j.q.Client.Addr
+	client := j.client
 	j.lane, j.conn = nil, nil
 	g.mu.Lock()
 	defer g.mu.Unlock()

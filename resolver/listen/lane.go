@@ -91,7 +91,7 @@ func ended(err error) bool {
 
 // pause keeps a socket that fails at once, again and again, from taking the processor.
 func (l *lane) pause(ctx context.Context) {
-	l.s.counts.sendErrors.Add(1)
+	l.s.counts.socketErrors.Add(1)
 	t := time.NewTimer(10 * time.Millisecond)
 	defer t.Stop()
 	select {
@@ -103,7 +103,7 @@ func (l *lane) pause(ctx context.Context) {
 // send writes one answer from the address that source (control messages, may be empty) names.
 func (l *lane) send(resp, source []byte, peer netip.AddrPort) bool {
 	if _, _, err := l.conn.WriteMsgUDPAddrPort(resp, source, peer); err != nil {
-		l.s.counts.sendErrors.Add(1)
+		l.s.counts.socketErrors.Add(1)
 		return false
 	}
 	return true
@@ -111,7 +111,8 @@ func (l *lane) send(resp, source []byte, peer netip.AddrPort) bool {
 
 // handOver copies a query for Resolve, or drops it when too many are there.
 func (l *lane) handOver(ctx context.Context, q *query.Query, req, source []byte, peer netip.AddrPort) {
-	j := l.s.gate.enter(q.Client.Addr)
+	client := peer.Addr().Unmap().WithZone("")
+	j := l.s.gate.enter(client, l.s.shared(client))
 	if j == nil {
 		l.s.counts.overloaded.Add(1)
 		return

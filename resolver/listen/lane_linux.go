@@ -166,7 +166,7 @@ func (b *batch) serve(ctx context.Context) {
 	end := l.s.Now()
 	for k := range answers {
 		i := order[k]
-		l.s.finish(&b.q[i], unsafe.Slice(b.outVec[k].Base, 4), end)
+		l.s.finish(&b.q[i], unsafe.Slice(b.outVec[k].Base, int(b.outVec[k].Len)), end)
 		b.outVec[k].Base = nil // a reply that did not fit its buffer must not be kept
 	}
 	for i := range n {
@@ -196,11 +196,11 @@ func (b *batch) flush() (sent int) {
 		err := b.raw.Write(b.send)
 		sent += b.from - before
 		if err != nil { // closed
-			b.l.s.counts.sendErrors.Add(uint64(b.to - b.from))
+			b.l.s.counts.socketErrors.Add(uint64(b.to - b.from))
 			break
 		}
 		if b.errno != 0 && b.from < b.to {
-			b.l.s.counts.sendErrors.Add(1)
+			b.l.s.counts.socketErrors.Add(1)
 			b.from++
 		}
 	}

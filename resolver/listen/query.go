@@ -72,6 +72,9 @@ func (s *Server) resolve(ctx context.Context, q *query.Query, req, dst []byte) (
 	return s.Resolve(ctx, q, req, dst)
 }
 
+// shared says whether the limits per client do not hold for an address.
+func (s *Server) shared(client netip.Addr) bool { return s.Shared != nil && s.Shared(client) }
+
 func servFail(q *query.Query, req, dst []byte, ede wire.EDE) []byte {
 	q.Source, q.RCode = query.None, wire.ServFail
 	return wire.AppendError(dst[:0], req, &q.Question, wire.ServFail, ede)

@@ -44,6 +44,10 @@ type Server struct {
 	// for malformed requests, whose Question is as far as it was understood. q is borrowed. May be nil.
 	Done func(q *query.Query)
 
+	// Shared says whether many devices stand behind one address, as they do behind a router that forwards: the limits
+	// per client do not hold for it. May be nil.
+	Shared func(netip.Addr) bool
+
 	Log    *slog.Logger     // nil discards
 	Limits Limits           // zero fields take their defaults
 	Now    func() time.Time // nil is time.Now

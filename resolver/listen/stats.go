@@ -9,12 +9,12 @@ import (
 type Stats struct {
 	Lanes []LaneStats // lane 1 first
 
-	Malformed   uint64 // requests answered here with an error
-	NotRequests uint64 // packets dropped unanswered: responses, and less than a header
-	Overloaded  uint64 // queries dropped, or refused over TCP, because too many were in flight
-	Panics      uint64
-	SendErrors  uint64 // answers that could not be sent
-	InFlight    int    // queries in Resolve now
+	Malformed    uint64 // requests answered here with an error
+	NotRequests  uint64 // packets dropped unanswered: responses, and less than a header
+	Overloaded   uint64 // queries dropped, or refused over TCP, because too many were in flight
+	Panics       uint64
+	SocketErrors uint64 // reads that failed, and answers that could not be sent
+	InFlight     int    // queries in Resolve now
 
 	TCPAccepted uint64
 	TCPRefused  uint64 // connections over a limit, closed at once
@@ -33,23 +33,23 @@ type LaneStats struct {
 }
 
 type counters struct {
-	malformed, notRequests, overloaded, panics, sendErrors atomic.Uint64
-	tcpAccepted, tcpRefused, tcpQueries                    atomic.Uint64
+	malformed, notRequests, overloaded, panics, socketErrors atomic.Uint64
+	tcpAccepted, tcpRefused, tcpQueries                      atomic.Uint64
 }
 
 // Stats gives the counts so far. It may be called at any time after Listen.
 func (s *Server) Stats() Stats {
 	st := Stats{
-		Malformed:   s.counts.malformed.Load(),
-		NotRequests: s.counts.notRequests.Load(),
-		Overloaded:  s.counts.overloaded.Load(),
-		Panics:      s.counts.panics.Load(),
-		SendErrors:  s.counts.sendErrors.Load(),
-		InFlight:    s.gate.count(),
-		TCPAccepted: s.counts.tcpAccepted.Load(),
-		TCPRefused:  s.counts.tcpRefused.Load(),
-		TCPQueries:  s.counts.tcpQueries.Load(),
-		TCPOpen:     s.conns.count(),
+		Malformed:    s.counts.malformed.Load(),
+		NotRequests:  s.counts.notRequests.Load(),
+		Overloaded:   s.counts.overloaded.Load(),
+		Panics:       s.counts.panics.Load(),
+		SocketErrors: s.counts.socketErrors.Load(),
+		InFlight:     s.gate.count(),
+		TCPAccepted:  s.counts.tcpAccepted.Load(),
+		TCPRefused:   s.counts.tcpRefused.Load(),
+		TCPQueries:   s.counts.tcpQueries.Load(),
+		TCPOpen:      s.conns.count(),
 	}
 	for _, l := range s.lanes {
 		st.Lanes = append(st.Lanes, LaneStats{

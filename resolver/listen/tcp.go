@@ -33,7 +33,7 @@ func (s *Server) acceptLoop(ctx context.Context, t net.Listener) error {
 		}
 		s.counts.tcpAccepted.Add(1)
 		c := &conn{s: s, nc: nc, client: nc.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")}
-		if !s.conns.add(c) {
+		if !s.conns.add(c, s.shared(c.client)) {
 			s.counts.tcpRefused.Add(1)
 			nc.Close()
 			continue
@@ -100,7 +100,7 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 	case dropped:
 		return false
 	case missed:
-		j := c.s.gate.enter(c.client)
+		j := c.s.gate.enter(c.client, c.s.shared(c.client))
 		if j != nil {
 			return c.handOver(ctx, j, q, req)
 		}
@@ -144,7 +144,7 @@ func (c *conn) write(resp, buf []byte) bool {
 		return true
 	}
 	if len(resp) > 0xffff {
-		c.s.counts.sendErrors.Add(1)
+		c.s.counts.socketErrors.Add(1)
 		return false
 	}
 	if &resp[0] == &buf[2] {
@@ -161,7 +161,7 @@ func (c *conn) write(resp, buf []byte) bool {
 	c.nc.SetWriteDeadline(time.Now().Add(c.s.Limits.Write))
 	if _, err := c.nc.Write(buf); err != nil {
 		c.dead = true
-		c.s.counts.sendErrors.Add(1)
+		c.s.counts.socketErrors.Add(1)
 		c.nc.Close()
 		return false
 	}
@@ -184,11 +184,11 @@ func (t *connTable) init(most, perClient int) {
 	t.clients = make(map[netip.Addr]int)
 }
 
-// add takes a connection in, unless there are too many.
-func (t *connTable) add(c *conn) bool {
+// add takes a connection in, unless there are too many in all, or of a client whose address is not shared.
+func (t *connTable) add(c *conn, shared bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stopping || len(t.open) >= t.most || t.clients[c.client] >= t.mostPerClient {
+	if t.stopping || len(t.open) >= t.most || !shared && t.clients[c.client] >= t.mostPerClient {
 		return false
 	}
 	t.open[c] = struct{}{}
