@@ -113,7 +113,7 @@ func (p *parser) rule(name string, s blocklist.Scope, except bool) {
 	case n != "" && isDigit(n[len(n)-1]) && numeric(string(n)):
 		p.skip(misreadNumber(string(n)), name)
 	case ofTheMachine(n):
-	case n.IsPublicSuffix():
+	case !underCommon(n) && n.IsPublicSuffix():
 		p.skip(PublicSuffix, name)
 	default:
 		p.rep.Rules++
@@ -189,6 +189,12 @@ func ofTheMachine(n domain.Name) bool {
 		return true
 	}
 	return false
+}
+
+// underCommon spares most names the costly question whether they are a public suffix: directly below these three, nobody
+// but their registry ever ran one that the ICANN part of the list names.
+func underCommon(n domain.Name) bool {
+	return strings.HasSuffix(string(n), ".com") || strings.HasSuffix(string(n), ".net") || strings.HasSuffix(string(n), ".org")
 }
 
 // nowhere says whether an address is one that lists answer with to block: it leads to no other machine.

@@ -107,16 +107,14 @@ func (r *Report) skip(p Problem, count int) {
 	}
 }
 
-// clip cuts and copies, so that a Problem does not keep a block of the list alive.
+// clip cuts and copies, so that a Problem does not keep a block of the list alive. What is no UTF-8 becomes "?".
 func clip(s string) string {
 	if len(s) > maxProblemText {
-		s = s[:maxProblemText]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
+		cut := maxProblemText
+		for cut > maxProblemText-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+			cut--
 		}
-		if n := len(s); n > 0 && s[n-1] >= utf8.RuneSelf {
-			s = s[:n-1]
-		}
+		s = s[:cut]
 	}
-	return strings.ToValidUTF8(s, "\ufffd")
+	return strings.Clone(strings.ToValidUTF8(s, "?"))
 }
