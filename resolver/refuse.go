@@ -1,0 +1,92 @@
+package resolver
+
+import (
+	"schoolgate/config"
+	"schoolgate/resolver/query"
+	"schoolgate/resolver/wire"
+)
+
+// blockTTL is how long a refusal may be kept, in seconds: short, since a teacher who asks for a site to be allowed
+// should not have to wait, long enough that a page with a hundred blocked pictures asks once.
+const blockTTL = 60
+
+// Reasons that go with answers (RFC 8914). The words are for a person who reads them in a tool or a browser's details;
+// they name no list, and for the illegal tier say no more than that the name is refused to everyone.
+var (
+	censored    = wire.EDE{Code: wire.EDECensored, Text: "Schoolgate: refused to everyone"}
+	blocked     = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: blocked by the school's filter"}
+	stopped     = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: no internet for this device now"}
+	unapproved  = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: not on the approved list of this group"}
+	bypass      = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: devices here use this resolver"}
+	staleAnswer = wire.EDE{Code: wire.EDEStale, Text: "Schoolgate: no upstream answers, this is an earlier answer"}
+	unreachable = wire.EDE{Code: wire.EDENetwork, Text: "Schoolgate: no upstream server answers"}
+	noUpstream  = wire.EDE{Code: wire.EDENotReady, Text: "Schoolgate: no upstream server is configured"}
+	unresolved  = wire.EDE{Code: wire.EDENoReachable, Text: "Schoolgate: the upstream could not resolve this name"}
+)
+
+// byCategory are the words for the categories that every school has; any other gets the general ones.
+var byCategory = map[string]wire.EDE{
+	config.Pornography: category("pornography"), config.Hate: category("hate"), config.Extremism: category("extremism"),
+	config.Gaming: category("gaming"), config.SocialMedia: category("social media"), config.Gambling: category("gambling"),
+	config.Circumvent: category("VPN, proxy or encrypted DNS"),
+}
+
+func category(words string) wire.EDE {
+	return wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: blocked by the school's filter (" + words + ")"}
+}
+
+// reason gives the words for a blocked verdict.
+func reason(v *query.Verdict) wire.EDE {
+	switch v.Rule {
+	case query.Illegal:
+		return censored
+	case query.Stopped:
+		return stopped
+	case query.Approved:
+		return unapproved
+	case query.Bypass:
+		return bypass
+	case query.Category:
+		if e, ok := byCategory[v.Category]; ok {
+			return e
+		}
+	case query.Default, query.OwnBlock, query.OwnAllow, query.SafeSearch:
+	}
+	return blocked
+}
+
+// refuse answers a blocked question in the way of the client's group.
+func (s *State) refuse(q *query.Query, req, dst []byte) []byte {
+	b := wire.Blocked{TTL: blockTTL}
+	if q.Verdict.Rule == query.Bypass {
+		if below(&q.Question.Name, "\x08resolver\x04arpa\x00") {
+			b.Kind = wire.BlockPage // of no address: the name exists, without data (RFC 9462 section 6.4)
+		}
+	} else {
+		switch a := s.Policy.Answer(q.Client.Group); a.Kind {
+		case config.AnswerZero:
+			b.Kind = wire.BlockZero
+		case config.AnswerPage:
+			b.Kind, b.V4, b.V6 = wire.BlockPage, a.V4, a.V6
+		case config.AnswerNXDOMAIN:
+		}
+	}
+	return reply(q, req, dst, b, reason(&q.Verdict))
+}
+
+// reply sends what was made here.
+func reply(q *query.Query, req, dst []byte, b wire.Blocked, why wire.EDE) []byte {
+	q.Source, q.RCode = query.Policy, wire.NoError
+	if b.Kind == wire.BlockNXDomain {
+		q.RCode = wire.NXDomain
+	}
+	return fit(q, wire.AppendBlocked(dst, req, &q.Question, b, why), len(dst))
+}
+
+// fit cuts the reply, which begins at out[start], to what the client takes over its transport.
+func fit(q *query.Query, out []byte, start int) []byte {
+	if q.Proto != query.UDP {
+		return out
+	}
+	return out[:start+len(wire.Fit(out[start:], &q.Question))]
+}

@@ -1,0 +1,168 @@
+// Package resolver answers one question in one straight line: identify, judge, cache, ask, judge what the answer leads
+// to, reply.
+package resolver
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
+	"schoolgate/resolver/cache"
+	"schoolgate/resolver/policy"
+	"schoolgate/resolver/query"
+	"schoolgate/resolver/wire"
+)
+
+// State is everything that a query reads and a reload replaces, as one immutable snapshot: a query never sees the lists
+// of one moment with the policy of another.
+type State struct {
+	Lists    *blocklist.Set
+	Policy   *policy.Policy // compiled against Lists
+	Identify func(q *query.Query)
+	Exchange func(ctx context.Context, req *dns.Msg) (*dns.Msg, error)
+}
+
+// Resolver holds the current State and the cache. It is safe for concurrent use.
+type Resolver struct {
+	cache *cache.Cache
+	state atomic.Pointer[State]
+}
+
+// New makes a resolver that serves from first.
+func New(c *cache.Cache, first *State) *Resolver {
+	r := &Resolver{cache: c}
+	r.state.Store(first)
+	return r
+}
+
+// State is the snapshot in force.
+func (r *Resolver) State() *State { return r.state.Load() }
+
+// Swap puts next in force for every query that starts from now on. The cache stays: what it holds is judged anew for
+// each query, so a changed policy holds at once.
+func (r *Resolver) Swap(next *State) { r.state.Store(next) }
+
+// Resolve answers req, whose question is parsed in q, appending the reply to dst. It may wait for an upstream. What was
+// found on the way is left in q.
+func (r *Resolver) Resolve(ctx context.Context, q *query.Query, req, dst []byte) []byte {
+	if out, done := r.Inline(q, req, dst); done {
+		return out
+	}
+	if q.Verdict.Action == query.Rewrite {
+		return r.steer(ctx, q, req, dst)
+	}
+	return r.ask(ctx, q, req, dst)
+}
+
+// Inline is the part of Resolve that never waits, takes no lock that is held across I/O and does not allocate: it is
+// called from the packet loops. done is false when the answer must be asked for; nothing has been appended then.
+func (r *Resolver) Inline(q *query.Query, req, dst []byte) (out []byte, done bool) {
+	s := r.state.Load()
+	s.Identify(q)
+	name := &q.Question.Name
+	q.Verdict = s.Policy.Decide(q.Start, q.Client.Group, name, s.Lists.Lookup(name))
+	switch q.Verdict.Action {
+	case query.Block:
+		return s.refuse(q, req, dst), true
+	case query.Rewrite:
+		return dst, false
+	case query.Allow:
+	}
+	e, state := r.cache.Get(&q.Question, q.Start)
+	if state != cache.Fresh {
+		return dst, false
+	}
+	if !s.judgeTargets(q, e) {
+		return s.refuse(q, req, dst), true
+	}
+	q.Source, q.RCode = query.Cache, e.RCode()
+	return fit(q, e.Append(dst, req, &q.Question, q.Start), len(dst)), true
+}
+
+// ask gets the answer from an upstream, or from the past when none replies.
+func (r *Resolver) ask(ctx context.Context, q *query.Query, req, dst []byte) []byte {
+	s := r.state.Load()
+	if out, ok := local(q, req, dst); ok {
+		return out
+	}
+	if q.Question.Type == wire.TypeANY { // RFC 8482: an answer that is of no use to who would amplify with it
+		q.Source, q.RCode = query.Policy, wire.NoError
+		return fit(q, wire.AppendAny(dst, req, &q.Question, anyTTL), len(dst))
+	}
+	e, err := r.fetch(ctx, s, &q.Question, q.Start)
+	if err != nil {
+		old, state := r.cache.Get(&q.Question, q.Start)
+		if state == cache.Miss {
+			return fail(q, req, dst, err)
+		}
+		if !s.judgeTargets(q, old) {
+			return s.refuse(q, req, dst)
+		}
+		q.Source, q.RCode = query.Stale, old.RCode()
+		return fit(q, old.AppendStale(dst, req, &q.Question, staleAnswer), len(dst))
+	}
+	if !s.judgeTargets(q, e) {
+		return s.refuse(q, req, dst)
+	}
+	q.Source, q.RCode = query.Upstream, e.RCode()
+	return fit(q, e.Append(dst, req, &q.Question, q.Start), len(dst))
+}
+
+// What an upstream's reply can be short of. A SERVFAIL of its own is worth a stale answer, if there is one (RFC 8767
+// section 5).
+var (
+	errServfail  = errors.New("the upstream could not resolve the name")
+	errMalformed = errors.New("the upstream's reply is no answer to the question")
+)
+
+// fetch asks the upstream and keeps the answer.
+func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question, now time.Time) (*cache.Entry, error) {
+	m := new(dns.Msg)
+	m.Id = dns.Id()
+	m.RecursionDesired = true
+	m.CheckingDisabled = question.CD
+	m.Question = []dns.Question{{Name: presentation(&question.Name), Qtype: question.Type, Qclass: question.Class}}
+	m.SetEdns0(wire.UDPMax, question.DO)
+	reply, err := s.Exchange(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	if reply.Rcode == int(wire.ServFail) {
+		if _, state := r.cache.Get(question, now); state == cache.Stale {
+			return nil, errServfail
+		}
+	}
+	e := r.cache.Put(question, reply, now)
+	if e == nil {
+		return nil, errMalformed
+	}
+	return e, nil
+}
+
+// anyTTL is how long the answer to ANY may be kept, in seconds.
+const anyTTL = 3600
+
+// presentation is the name as miekg/dns writes it: absolute, odd bytes as \DDD.
+func presentation(w *domain.Wire) string {
+	var b [4*domain.MaxWire + 1]byte
+	return string(append(w.AppendText(b[:0]), '.'))
+}
+
+// judgeTargets judges every name that the answer leads to, for the client that asks. It reports false, with the verdict
+// in q, when one of them is refused.
+func (s *State) judgeTargets(q *query.Query, e *cache.Entry) bool {
+	var w domain.Wire
+	for at, ok := e.NextTarget(0, &w); ok; at, ok = e.NextTarget(at, &w) {
+		v := s.Policy.DecideTarget(q.Start, q.Client.Group, q.Verdict, &w, s.Lists.Lookup(&w))
+		if v.Action == query.Block {
+			q.Verdict = v
+			return false
+		}
+	}
+	return true
+}
