@@ -1,0 +1,176 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"schoolgate/monitor"
+	"schoolgate/monitor/record"
+)
+
+// How long to wait before a batch that could not be written is tried again.
+const (
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 5 * time.Second
+)
+
+// drainTime is how long a stop may take to write what is left.
+const drainTime = 5 * time.Second
+
+// Run writes every flush, and sooner when a lane is half full, until ctx ends; then it writes what is left. Stop the
+// callers of Done first: what they hand over after Run has returned stays in memory. While w fails, the batch in hand is
+// kept and tried again, and Done goes on until the lanes are full. Run returns an error only when rows were left unwritten
+// at the end. It is called once.
+func (j *Journal) Run(ctx context.Context, w Appender, flush time.Duration) error {
+	r := run{j: j, w: w, rows: make([]record.Row, 0, MaxBatch)}
+	tick := time.NewTicker(flush)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			r.drain(ctx)
+		case <-j.wake:
+			r.drain(ctx)
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if r.drain(last) {
+		return nil
+	}
+	return r.abandon(context.WithoutCancel(ctx))
+}
+
+// run is what belongs to Run alone.
+type run struct {
+	j    *Journal
+	w    Appender
+	rows []record.Row // the batch in hand: taken from the lanes, not yet written
+	gap  monitor.Gap  // lost rows not yet written down; Lost is 0 when there are none
+	next int          // which lane to begin with
+}
+
+// drain writes until the lanes were seen empty; false when ctx ended first.
+func (r *run) drain(ctx context.Context) bool {
+	for {
+		full := r.fill()
+		if !r.write(ctx) {
+			return false
+		}
+		if !full {
+			return true
+		}
+	}
+}
+
+// fill takes rows from the lanes into the batch, each lane in its turn, and says whether there may be more of them.
+func (r *run) fill() (full bool) {
+	lanes := r.j.lanes
+	for i := range lanes {
+		l := lanes[(r.next+i)%len(lanes)]
+		if g, ok := l.drops(); ok {
+			r.lost(g)
+		}
+		for len(r.rows) < MaxBatch {
+			b := l.ring.peek()
+			if b == nil {
+				break
+			}
+			r.rows = append(r.rows, r.j.decode(b))
+			l.ring.release()
+		}
+	}
+	r.next = (r.next + 1) % len(lanes)
+	slices.SortStableFunc(r.rows, func(a, b record.Row) int { return a.Time.Compare(b.Time) })
+	r.j.state.hold(r.rows)
+	return len(r.rows) == MaxBatch
+}
+
+// lost remembers a gap until it is written down, as one with what waits already.
+func (r *run) lost(g monitor.Gap) {
+	if r.gap.Lost == 0 {
+		r.gap = g
+		return
+	}
+	r.gap.Lost += g.Lost
+	if g.From.Before(r.gap.From) {
+		r.gap.From = g.From
+	}
+	if g.To.After(r.gap.To) {
+		r.gap.To = g.To
+	}
+}
+
+// write offers the batch and the gap until they are taken; false when ctx ended first.
+func (r *run) write(ctx context.Context) bool {
+	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+		if ctx.Err() != nil {
+			return false
+		}
+		err := r.try(ctx)
+		if changed := r.j.state.outcome(err); changed && r.j.Log != nil && (err == nil || ctx.Err() == nil) {
+			if err != nil {
+				r.j.Log.Error("the record cannot be written: rows wait in memory", "error", err)
+			} else {
+				r.j.Log.Info("the record is written again")
+			}
+		}
+		if err == nil {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (r *run) try(ctx context.Context) error {
+	if len(r.rows) > 0 {
+		begin := time.Now()
+		oldest := r.rows[0].Time
+		n, err := r.w.Append(ctx, r.rows)
+		n = min(max(n, 0), len(r.rows))
+		left := copy(r.rows, r.rows[n:])
+		clear(r.rows[left:]) // so that no name outlives its writing
+		r.rows = r.rows[:left]
+		r.j.state.wrote(n, oldest, begin, time.Now())
+		r.j.state.hold(r.rows)
+		if err != nil {
+			return fmt.Errorf("writing rows: %w", err)
+		}
+	}
+	if r.gap.Lost > 0 {
+		if err := r.w.Gap(ctx, r.gap); err != nil {
+			return fmt.Errorf("writing down a gap: %w", err)
+		}
+		r.gap.Lost = 0
+	}
+	return nil
+}
+
+// abandon counts what the last drain could not write, and tries once to write at least that number down.
+func (r *run) abandon(ctx context.Context) error {
+	n := 0
+	for full := true; full; {
+		full = r.fill()
+		for _, row := range r.rows {
+			r.lost(monitor.Gap{From: row.Time, To: row.Time, Reason: "dropped", Lost: 1})
+		}
+		n += len(r.rows)
+		clear(r.rows)
+		r.rows = r.rows[:0]
+	}
+	err := r.j.state.abandon(n)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if gap := r.try(ctx); gap != nil {
+		err = errors.Join(err, gap)
+	}
+	return fmt.Errorf("stopping the journal with %d rows unwritten: %w", n, err)
+}
