@@ -16,7 +16,20 @@ type checker struct {
 	categories []string // that anything may refer to
 }
 
+// Most of what a file may hold; far more than a small school has.
+const (
+	maxListen  = 64
+	maxServers = 16
+	maxGroups  = 40 // the policy can tell no more apart
+	maxDevices = 10000
+	maxLists   = 100 // a Set has room for them and the starter lists
+	maxTerms   = 100
+)
+
 func (k *checker) all() {
+	if !k.bounded() {
+		return // comparing each with each could take hours
+	}
 	k.categories = Categories()
 	for _, l := range k.c.Lists {
 		if !slices.Contains(k.categories, l.Category) && isSlug(l.Category) {
@@ -36,6 +49,25 @@ func (k *checker) all() {
 	k.alerts()
 	k.store()
 	k.terms()
+}
+
+// bounded refuses arrays that are too long, and says whether there was none.
+func (k *checker) bounded() bool {
+	c, ok := k.c, true
+	most := func(path string, n, most int) {
+		if n > most {
+			k.refusef(path, "leave some out; the rest is looked at then", "%d of them: at most %d", n, most)
+			ok = false
+		}
+	}
+	most("dns.listen", len(c.DNS.Listen), maxListen)
+	most("dns.forwarders", len(c.DNS.Forwarders), maxListen)
+	most("upstream.servers", len(c.Upstream.Servers), maxServers)
+	most("groups", len(c.Groups), maxGroups)
+	most("devices", len(c.Devices), maxDevices)
+	most("lists", len(c.Lists), maxLists)
+	most("terms", len(c.Terms), maxTerms)
+	return ok
 }
 
 func (k *checker) refusef(path, hint, format string, args ...any) {
@@ -184,9 +216,6 @@ func (k *checker) upstream() {
 	if len(u.Servers) == 0 {
 		k.warnf("upstream.servers", "write at least one resolver", "nobody to ask: every allowed name fails")
 	}
-	if len(u.Servers) > 16 {
-		k.refusef("upstream.servers", "write at most 16", "%d servers", len(u.Servers))
-	}
 	for i, s := range u.Servers {
 		path := element("upstream.servers", i)
 		if !s.Addr.IsValid() || s.Addr.Addr().IsUnspecified() || s.Addr.Addr().IsMulticast() || s.Addr.Port() == 0 {
@@ -239,10 +268,6 @@ func (k *checker) store() {
 }
 
 func (k *checker) terms() {
-	if len(k.c.Terms) > 100 {
-		k.refusef("terms", "leave out the oldest", "%d terms: at most 100", len(k.c.Terms))
-		return
-	}
 	type key struct {
 		name string
 		year int

@@ -11,17 +11,11 @@ import (
 	"schoolgate/blocklist/domain"
 )
 
-// maxLists leaves room in a Set for the starter lists.
-const maxLists = 100
-
 // starterPrefix begins the names of the lists that are built in.
 const starterPrefix = "starter-"
 
 func (k *checker) lists() {
 	lists := k.c.Lists
-	if len(lists) > maxLists {
-		k.refusef("lists", "join lists of one category before they come here", "%d lists: at most %d", len(lists), maxLists)
-	}
 	if len(lists) == 0 && !k.c.Update.Starter {
 		k.warnf("update.starter", "write starter = true or give lists", "there is no list at all: no category blocks anything")
 	}

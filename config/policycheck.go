@@ -8,12 +8,6 @@ import (
 	"schoolgate/blocklist/domain"
 )
 
-// maxGroups is how many groups the policy can tell apart.
-const maxGroups = 40
-
-// maxDevices bounds what a file can ask of the memory; it is more devices than a small school has.
-const maxDevices = 10000
-
 // Categories is the categories that the product itself speaks of, a fresh slice.
 func Categories() []string {
 	return []string{IllegalTier, Pornography, Hate, Extremism, Gaming, SocialMedia, Gambling, Circumvent}
@@ -98,8 +92,8 @@ func (k *checker) contradiction(allowPath string, allow []domain.Name, blockPath
 }
 
 func (k *checker) groups() {
-	if len(k.c.Groups) == 0 || len(k.c.Groups) > maxGroups {
-		k.refusef("groups", fmt.Sprintf("write 1 to %d groups", maxGroups), "%d groups", len(k.c.Groups))
+	if len(k.c.Groups) == 0 {
+		k.refusef("groups", "write at least one, such as [[groups]] with name = \"children\"", "no group")
 	}
 	distinct("groups", k.groupNames(), func(path string, first int) {
 		k.refusef(child(path, "name"), "give each group a name of its own", "%q is the name of %s already", k.c.Groups[first].Name, element("groups", first))
@@ -207,10 +201,6 @@ func (k *checker) strictest() {
 }
 
 func (k *checker) devices() {
-	if len(k.c.Devices) > maxDevices {
-		k.refusef("devices", "give whole networks to groups by their clients", "%d devices: at most %d", len(k.c.Devices), maxDevices)
-		return
-	}
 	claimed := make(map[Client]int)
 	for i, g := range k.c.Groups {
 		for _, c := range g.Clients {
