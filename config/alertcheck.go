@@ -13,7 +13,11 @@ func (k *checker) alerts() {
 	a := k.c.Alerts
 	k.known("alerts.categories", a.Categories)
 	k.within("alerts.window", a.Window, time.Second, day)
+	_, said := k.lines["alerts.categories"]
 	for i, c := range a.Categories {
+		if k.lines != nil && !said {
+			break // nobody asked for the default ones
+		}
 		blocks := func(g Group) bool {
 			return slices.Contains(g.Block, c) || slices.ContainsFunc(g.Hours, func(h Hours) bool { return slices.Contains(h.Block, c) })
 		}
