@@ -118,6 +118,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-e.urgent.wake:
 			e.takeUrgent(ctx)
 		case s := <-e.queue:
+			e.takeUrgent(ctx) // first, however long the queue is
 			e.take(ctx, s)
 		case <-tick.C:
 			e.tick(ctx, e.Now())

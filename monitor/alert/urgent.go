@@ -51,7 +51,9 @@ func (u *urgent) add(q *query.Query) bool {
 func (e *Engine) takeUrgent(ctx context.Context) {
 	e.urgent.mu.Lock()
 	by := e.urgent.by
-	e.urgent.by = make(map[string]*sighting)
+	if len(by) > 0 {
+		e.urgent.by = make(map[string]*sighting)
+	}
 	e.urgent.mu.Unlock()
 	for _, s := range by {
 		e.take(ctx, *s)
