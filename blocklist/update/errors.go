@@ -1,0 +1,85 @@
+package update
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"schoolgate/blocklist/parse"
+)
+
+// Errors of one source, besides those of package parse. Each of them leaves the last good copy in use.
+var (
+	ErrTruncated = errors.New("the connection ended before the whole source had come")
+	ErrStalled   = errors.New("the server stopped sending")
+	ErrTimeout   = errors.New("the download took longer than update.timeout allows")
+	ErrNoCopy    = errors.New("no copy of the list was ever accepted")
+	ErrAddress   = errors.New("the source is not a usable address")
+	ErrUnknown   = errors.New("no list of this name is configured")
+)
+
+// ErrNothing means that there is not one list to compile, so nothing was written.
+var ErrNothing = errors.New("no list has a usable copy")
+
+// StatusError is an HTTP status other than 200, or a 304 that was not asked for.
+type StatusError struct {
+	Code       int
+	RetryAfter time.Duration // what the server asked for, 0 when it did not
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("the server answered with status %d", e.Code)
+}
+
+// SizeError is a source larger than the list's max_size.
+type SizeError struct {
+	Limit int64 // bytes
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("the source is larger than max_size (%d bytes)", e.Limit)
+}
+
+// DigestError is a source that has not the SHA-256 that the configuration asks for.
+type DigestError struct {
+	Want, Got string // hexadecimal
+}
+
+func (e *DigestError) Error() string {
+	return fmt.Sprintf("the source has SHA-256 %s, the configuration asks for %s", e.Got, e.Want)
+}
+
+// RedirectError is a redirect that is not followed.
+type RedirectError struct {
+	Reason string
+}
+
+func (e *RedirectError) Error() string { return "redirect refused: " + e.Reason }
+
+// ShrinkError is a new version with far fewer rules than the last good one, as a damaged or emptied source has.
+type ShrinkError struct {
+	Old, New int // rules
+}
+
+func (e *ShrinkError) Error() string {
+	return fmt.Sprintf("the new version has only %d rules, the last good one %d", e.New, e.Old)
+}
+
+// ListError says which list an error is about. Its text never holds credentials or the query of an address.
+type ListError struct {
+	List string
+	Err  error
+}
+
+func (e *ListError) Error() string { return fmt.Sprintf("list %q: %v", e.List, e.Err) }
+
+// Unwrap gives the cause.
+func (e *ListError) Unwrap() error { return e.Err }
+
+// content says whether err is about what the source holds rather than about the way to it, so that asking again soon
+// would only fetch the same bytes.
+func content(err error) bool {
+	var size *SizeError
+	var digest *DigestError
+	return errors.Is(err, parse.ErrEmpty) || errors.Is(err, parse.ErrHTML) || errors.As(err, &size) || errors.As(err, &digest)
+}

@@ -1,0 +1,314 @@
+package update
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// currentSet is the file of the compiled set.
+const currentSet = "current.set"
+
+// lockName is the file whose lock one process holds while it fetches and compiles.
+const lockName = "lock"
+
+// lockPoll is how often a lock that another process holds is tried again.
+const lockPoll = 200 * time.Millisecond
+
+// maxMeta bounds what is read of a .meta file, in bytes.
+const maxMeta = 1 << 20
+
+// folder is the directory of the lists' state. What its files mean is said in Updater.
+type folder string
+
+// meta is what is known of one list besides its bytes: the .meta file.
+type meta struct {
+	Source       string     `json:"source"`    // as display gives it
+	AskedID      string     `json:"asked_id"`  // of the source asked last
+	SourceID     string     `json:"source_id"` // of the source that the last good copy came from
+	ETag         string     `json:"etag,omitempty"`
+	LastModified string     `json:"last_modified,omitempty"`
+	SHA256       string     `json:"sha256,omitempty"` // of the last good copy; of a directory its fingerprint
+	Size         int64      `json:"size,omitempty"`
+	Fingerprint  string     `json:"fingerprint,omitempty"` // local sources: as last looked at
+	Reading      string     `json:"reading,omitempty"`     // how Rules was counted
+	Rules        int        `json:"rules,omitempty"`
+	Problems     int        `json:"problems,omitempty"`
+	Broken       string     `json:"broken,omitempty"`      // infoDigest of a copy that could not be compiled
+	Fetched      time.Time  `json:"fetched,omitzero"`      // when the bytes of the last good copy came
+	Checked      time.Time  `json:"checked,omitzero"`      // when they were last known to be current
+	Attempted    time.Time  `json:"attempted,omitzero"`    // when the source was last asked, whatever came of it
+	Failures     int        `json:"failures,omitempty"`    // in a row
+	Refused      bool       `json:"refused,omitempty"`     // the last failure was about the content
+	RetryAfter   int64      `json:"retry_after,omitempty"` // seconds, as the server asked
+	Error        string     `json:"error,omitempty"`
+	Candidate    *candidate `json:"candidate,omitempty"`
+}
+
+// candidate describes the .new file: fetched whole, not yet read.
+type candidate struct {
+	SourceID     string    `json:"source_id"`
+	ETag         string    `json:"etag,omitempty"`
+	LastModified string    `json:"last_modified,omitempty"`
+	SHA256       string    `json:"sha256"`
+	Size         int64     `json:"size"`
+	Fetched      time.Time `json:"fetched"`
+	Trusted      bool      `json:"trusted,omitempty"` // it may shrink: a person vouches for it
+}
+
+// fail notes what went wrong at the time now; refused says that what the source holds is to blame.
+func (m *meta) fail(err error, refused bool, now time.Time) {
+	m.Attempted, m.Error, m.Refused, m.RetryAfter = now, err.Error(), refused, 0
+	m.Failures++
+	if s, ok := errors.AsType[*StatusError](err); ok {
+		m.RetryAfter = int64(s.RetryAfter / time.Second)
+	}
+}
+
+// confirm notes that the last good copy is current at the time now.
+func (m *meta) confirm(now time.Time) {
+	m.Attempted, m.Checked = now, now
+	m.Error, m.Failures, m.Refused, m.RetryAfter = "", 0, false, 0
+}
+
+// base is the file name of a list without its ending. The configuration allows only names that are safe; any other
+// is replaced, so that no name can leave the folder.
+func base(list string) string {
+	safe := list != "" && len(list) <= 100
+	for i := range len(list) {
+		c := list[i]
+		safe = safe && ('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-')
+	}
+	if safe {
+		return list
+	}
+	return "_" + digest("list", list)[:32]
+}
+
+func (f folder) raw(list string) string  { return filepath.Join(string(f), base(list)+".raw") }
+func (f folder) next(list string) string { return filepath.Join(string(f), base(list)+".new") }
+func (f folder) meta(list string) string { return filepath.Join(string(f), base(list)+".meta") }
+func (f folder) set() string             { return filepath.Join(string(f), currentSet) }
+
+// make sees to it that the folder is there.
+func (f folder) make() error {
+	if _, err := os.Stat(string(f)); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(string(f), 0o750); err != nil {
+		return err
+	}
+	return own(string(f))
+}
+
+// own gives what the administrator's command made to the owner of the folder that it lies in, so that the service can
+// read it.
+func own(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	st, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Uid != 0 {
+		return os.Lchown(path, int(sys.Uid), int(sys.Gid))
+	}
+	return nil
+}
+
+// readMeta gives the zero meta when there is none or it cannot be read: the list is then fetched without conditions.
+func (f folder) readMeta(list string) meta {
+	var m meta
+	file, err := os.Open(f.meta(list))
+	if err != nil {
+		return meta{}
+	}
+	defer file.Close()
+	if json.NewDecoder(io.LimitReader(file, maxMeta)).Decode(&m) != nil {
+		return meta{}
+	}
+	return m
+}
+
+func (f folder) writeMeta(list string, m meta) error {
+	b, err := json.MarshalIndent(m, "", "\t")
+	if err != nil {
+		return fmt.Errorf("encoding the state of list %q: %w", list, err)
+	}
+	out, err := create(f.meta(list))
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if _, err := out.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	return out.commit()
+}
+
+// hasRaw says whether there is a last good copy.
+func (f folder) hasRaw(list string) bool {
+	st, err := os.Stat(f.raw(list))
+	return err == nil && st.Mode().IsRegular() && st.Size() > 0
+}
+
+// sweep removes the temporary files of a process that ended in the middle. The lock must be held.
+func (f folder) sweep() error {
+	return f.remove(func(name string) bool { return strings.Contains(name, tempMark) })
+}
+
+// prune removes the files of lists that are not kept.
+func (f folder) prune(keep map[string]bool) error {
+	return f.remove(func(name string) bool {
+		stem, ending, _ := strings.Cut(name, ".")
+		return (ending == "raw" || ending == "new" || ending == "meta") && !keep[stem]
+	})
+}
+
+func (f folder) remove(which func(name string) bool) error {
+	entries, err := os.ReadDir(string(f))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.Type().IsRegular() && which(e.Name()) {
+			errs = append(errs, os.Remove(filepath.Join(string(f), e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// lock waits until no other process works in the folder. The lock goes with the process, so none is ever left over.
+func (f folder) lock(ctx context.Context) (unlock func(), err error) {
+	if err := f.make(); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(string(f), lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := own(file.Name()); err != nil {
+		file.Close()
+		return nil, err
+	}
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { file.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			file.Close()
+			return nil, fmt.Errorf("locking %s: %w", f, err)
+		}
+		select {
+		case <-ctx.Done():
+			file.Close()
+			return nil, ctx.Err()
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+// tempMark is in the name of every temporary file and of no other: list names have no dot.
+const tempMark = ".tmp"
+
+// draft is a file that appears under its name only when it is whole and on disk.
+type draft struct {
+	*os.File
+	path string
+	done bool
+}
+
+func create(path string) (*draft, error) {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+tempMark+"-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := own(file.Name()); err != nil {
+		file.Close()
+		os.Remove(file.Name())
+		return nil, err
+	}
+	return &draft{File: file, path: path}, nil
+}
+
+// commit puts the file in place of what had its name. A power cut leaves either the old or the new.
+func (d *draft) commit() error {
+	if err := d.Sync(); err != nil {
+		return err
+	}
+	if err := d.Close(); err != nil {
+		return err
+	}
+	if err := rename(d.Name(), d.path); err != nil {
+		return err
+	}
+	d.done = true
+	return nil
+}
+
+// discard removes the file unless it was committed.
+func (d *draft) discard() {
+	if !d.done {
+		d.Close()
+		os.Remove(d.Name())
+	}
+}
+
+// rename is os.Rename that lasts through a power cut.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncPath(filepath.Dir(to))
+}
+
+// syncPath flushes a file or directory to the disk.
+func syncPath(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return file.Sync()
+}
+
+// sum gives the size and the SHA-256 of a file.
+func sum(path string) (size int64, hexSum string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer file.Close()
+	h := sha256.New()
+	size, err = io.Copy(h, file)
+	return size, hex.EncodeToString(h.Sum(nil)), err
+}
+
+// stamp identifies one version of a file without reading it; "" when there is none.
+func stamp(path string) string {
+	st, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %d %d", st.Size(), st.ModTime().UnixNano(), inode(st))
+}
+
+func inode(st fs.FileInfo) uint64 {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		return sys.Ino
+	}
+	return 0
+}

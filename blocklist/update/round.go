@@ -1,0 +1,297 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"schoolgate/blocklist"
+	"schoolgate/config"
+)
+
+// Progress is how far one list is.
+type Progress struct {
+	List        string
+	Done, Total int64 // bytes; Total is -1 when the server does not say
+	Finished    bool  // nothing more comes of this list; Err is set if it was not fetched
+	Err         error
+}
+
+// errDropped is told of new versions that were waiting while a compilation broke off: one of them may have caused it.
+var errDropped = errors.New("reading the new version broke off; it was dropped")
+
+// picker says whether a list is to be looked at now.
+type picker func(l config.List, m meta, now time.Time) bool
+
+// round looks at the picked lists, then compiles if anything is new, then publishes. The first result tells of single
+// lists, the error of everything else.
+func (u *Updater) round(ctx context.Context, pick picker, progress func(Progress)) ([]*ListError, error) {
+	select {
+	case u.turn <- struct{}{}:
+		defer func() { <-u.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	f := folder(u.dir)
+	plan, now := u.plan(), u.now()
+	var picked []config.List
+	for _, l := range plan.Lists {
+		if pick(l, f.readMeta(l.Name), now) {
+			picked = append(picked, l)
+		}
+	}
+	if len(picked) == 0 && !u.stale(now) {
+		return nil, u.adopt()
+	}
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := f.sweep(); err != nil {
+		return nil, err
+	}
+	errs := u.look(ctx, picked, progress)
+	if ctx.Err() != nil {
+		return errs, ctx.Err()
+	}
+	waiting := f.waiting(plan)
+	err = u.bring(ctx, plan)
+	told := make(map[string]bool)
+	for _, e := range errs {
+		told[e.List] = true
+	}
+	for _, l := range waiting {
+		if m := f.readMeta(l.Name); told[l.Name] {
+			continue
+		} else if m.Failures > 0 {
+			errs = append(errs, &ListError{List: l.Name, Err: errors.New(m.Error)})
+		} else if err == nil {
+			u.log().Info("list updated", "list", l.Name, "rules", m.Rules, "problems", m.Problems)
+		}
+	}
+	return errs, err
+}
+
+// stale says whether the compiled set has to be compared with the configuration.
+func (u *Updater) stale(now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.outdated && !u.compile.retry().After(now)
+}
+
+// waiting gives the lists of which a new version waits, or may wait, to be read.
+func (f folder) waiting(p Plan) []config.List {
+	var out []config.List
+	for _, l := range p.Lists {
+		if f.wantedDigest(l) == changed {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// look asks the sources of some lists, a few at once.
+func (u *Updater) look(ctx context.Context, lists []config.List, progress func(Progress)) []*ListError {
+	u.mu.Lock()
+	timeout := u.cfg.Timeout.Std()
+	u.mu.Unlock()
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	get := newFetcher(u.Transport, u.Version, timeout)
+	var mu sync.Mutex // guards errs and calls of progress
+	var errs []*ListError
+	tell := func(p Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if p.Err != nil {
+			errs = append(errs, &ListError{List: p.List, Err: p.Err})
+		}
+		if progress != nil {
+			progress(p)
+		}
+	}
+	var group errgroup.Group
+	group.SetLimit(fetchesAtOnce)
+	for _, l := range lists {
+		group.Go(func() error {
+			p := Progress{List: l.Name, Total: -1}
+			p.Err = u.lookAt(ctx, get, l, func(done, total int64) {
+				p.Done, p.Total = done, total
+				tell(p)
+			})
+			p.Finished = true
+			tell(p)
+			return nil
+		})
+	}
+	group.Wait() // its functions return no error
+	return errs
+}
+
+// lookAt asks one source, and notes what came of it.
+func (u *Updater) lookAt(ctx context.Context, get *fetcher, l config.List, progress func(done, total int64)) error {
+	f := folder(u.dir)
+	m := f.readMeta(l.Name)
+	m.Source = display(l.Source)
+	if m.AskedID != identity(l) {
+		m.AskedID, m.Failures = identity(l), 0
+	}
+	if !remote(l.Source) {
+		return errors.Join(u.lookLocal(l, &m), f.writeMeta(l.Name, m))
+	}
+	err := u.lookRemote(ctx, get, l, &m, progress)
+	if ctx.Err() != nil {
+		return ctx.Err() // a stop says nothing of the source
+	}
+	if err != nil {
+		m.fail(err, content(err), u.now())
+	}
+	return errors.Join(err, f.writeMeta(l.Name, m))
+}
+
+// lookLocal confirms a source that is as it was. One that is not is read by Compile.
+func (u *Updater) lookLocal(l config.List, m *meta) error {
+	mark, is := fingerprint(l.Source)
+	m.Attempted = u.now()
+	switch {
+	case is == missing:
+		err := unreadable(l.Source)
+		m.fail(err, false, m.Attempted)
+		return err
+	case mark == m.Fingerprint && m.Failures > 0:
+		return errors.New(m.Error)
+	case mark == m.Fingerprint:
+		m.confirm(m.Attempted)
+	}
+	return nil
+}
+
+// lookRemote fetches a source, if it is not what the last good copy is already, to where new versions wait.
+func (u *Updater) lookRemote(ctx context.Context, get *fetcher, l config.List, m *meta, progress func(done, total int64)) error {
+	f := folder(u.dir)
+	q := request{source: l.Source, limit: maxSize(l), sha256: l.SHA256, progress: progress}
+	st, err := os.Stat(f.raw(l.Name))
+	ours := err == nil && st.Size() == m.Size && m.SourceID == identity(l) && m.Broken == ""
+	if ours {
+		q.etag, q.lastModified = m.ETag, m.LastModified
+	}
+	out, err := create(f.next(l.Name))
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	res, err := get.fetch(ctx, q, out)
+	now := u.now()
+	switch {
+	case err != nil:
+		return err
+	case res.notModified:
+		m.confirm(now)
+		return nil
+	case ours && res.sha256 == m.SHA256:
+		m.ETag, m.LastModified = res.etag, res.lastModified
+		m.confirm(now)
+		return nil
+	}
+	if err := out.commit(); err != nil {
+		return err
+	}
+	m.Attempted = now
+	m.Candidate = &candidate{
+		SourceID: identity(l), ETag: res.etag, LastModified: res.lastModified, SHA256: res.sha256,
+		Size: res.size, Fetched: now, Trusted: l.SHA256 != "",
+	}
+	return nil
+}
+
+// bring makes current.set what the plan wants, if it is not, and publishes it.
+func (u *Updater) bring(ctx context.Context, p Plan) error {
+	f := folder(u.dir)
+	wants := p.wanted()
+	switch {
+	case len(wants) == 0: // nothing was ever fetched, and no starter list is wanted
+		return u.adopt()
+	case u.upToDate(wants):
+		return errors.Join(u.settle(p, nil, false), u.adopt())
+	}
+	ctx, cancel := context.WithTimeout(ctx, compileLimit)
+	defer cancel()
+	var err error
+	if u.CompileCmd != nil {
+		err = u.CompileCmd(ctx, p)
+	} else {
+		_, err = Compile(ctx, p, u.now())
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	if err != nil {
+		for _, l := range p.Lists {
+			f.drop(l.Name, u.now())
+		}
+		return u.settle(p, err, true)
+	}
+	return errors.Join(u.settle(p, nil, true), u.adopt())
+}
+
+// upToDate says whether current.set holds what is wanted and nothing else.
+func (u *Updater) upToDate(wants []want) bool {
+	path := folder(u.dir).set()
+	mark := stamp(path)
+	u.mu.Lock()
+	have, known := u.have, u.haveOf == mark && mark != ""
+	u.mu.Unlock()
+	if !known {
+		set, err := blocklist.Open(path)
+		if err != nil {
+			return false
+		}
+		have = set.Lists()
+		u.mu.Lock()
+		u.have, u.haveOf = have, mark
+		u.mu.Unlock()
+	}
+	lacks, surplus := lacking(have, wants)
+	return len(lacks) == 0 && !surplus
+}
+
+// settle notes what came of comparing or compiling, and then removes what no list needs any more.
+func (u *Updater) settle(p Plan, err error, compiled bool) error {
+	u.mu.Lock()
+	u.compile.tried, u.compile.err = u.now(), err
+	if err != nil {
+		u.compile.failures++
+		u.outdated = true
+		u.mu.Unlock()
+		return err
+	}
+	u.compile.failures, u.outdated = 0, false
+	if compiled {
+		u.compile.at = u.compile.tried
+	}
+	u.mu.Unlock()
+	keep := make(map[string]bool, len(p.Lists))
+	for _, l := range p.Lists {
+		keep[base(l.Name)] = true
+	}
+	return folder(u.dir).prune(keep)
+}
+
+// drop throws away a version that waits to be read.
+func (f folder) drop(list string, now time.Time) {
+	m := f.readMeta(list)
+	if m.Candidate == nil {
+		return
+	}
+	m.Candidate = nil
+	m.fail(errDropped, true, now)
+	if f.writeMeta(list, m) == nil {
+		os.Remove(f.next(list))
+	}
+}
