@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"net"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -60,31 +59,4 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%.2f allocations per question were seen, of one made (%d)", got, len(sink))
 		}
 	})
-}
-
-// BenchmarkUDP drives the loops over loopback with a window of packets under way, so that there is something to batch.
-// On a shared two-core virtual machine, client included: batches 4.9 µs, singly 7.1 µs a question.
-func BenchmarkUDP(b *testing.B) {
-	for _, loop := range loops {
-		b.Run(loop.name, func(b *testing.B) {
-			const window = 64
-			_, addr := serving(b, newAnswerer(), localhost, func(s *Server) {
-				s.portable = loop.portable
-				s.Done = func(*query.Query) {}
-			})
-			c := dial(b, "udp", addr).Conn.(*net.UDPConn)
-			req, buf := question(b, 1, "blocked.example."), make([]byte, 2000)
-			b.ReportAllocs()
-			for sent := 0; b.Loop(); sent++ {
-				if sent >= window {
-					if _, err := c.Read(buf); err != nil {
-						b.Fatal(err)
-					}
-				}
-				if _, err := c.Write(req); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }

@@ -17,8 +17,8 @@ const (
 type job struct {
 	q      query.Query
 	req    []byte
-	out    []byte // replyRoom
-	oob    [64]byte
+	out    []byte   // replyRoom
+	oob    [64]byte // control messages that say where the answer leaves from
 	noob   int
 	client netip.Addr     // who is counted; Identify may have changed q.Client
 	lane   *lane          // UDP

@@ -60,10 +60,14 @@ func (l *lane) runBatches(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("lane %d: %w", l.number, err)
 	}
-	b := newBatch(l, raw)
 	l.batched.Store(true)
+	return newBatch(l, raw).run(ctx)
+}
+
+func (b *batch) run(ctx context.Context) error {
+	l := b.l
 	for {
-		if err := raw.Read(b.recv); err != nil {
+		if err := b.raw.Read(b.recv); err != nil {
 			if ended(err) {
 				return nil
 			}
@@ -151,9 +155,8 @@ func (b *batch) serve(ctx context.Context) {
 				l.s.finish(q, nil, start)
 				break
 			}
-			b.reply(i, wire.Fit(resp, &q.Question))
 			order[b.to] = i
-			b.to++
+			b.reply(i, wire.Fit(resp, &q.Question))
 		case missed:
 			l.handOver(ctx, q, req, b.source(i), b.peer(i))
 		}
@@ -177,6 +180,7 @@ func (b *batch) serve(ctx context.Context) {
 // reply queues the answer to packet i.
 func (b *batch) reply(i int, resp []byte) {
 	k := b.to
+	b.to++
 	b.outVec[k].Base = &resp[0]
 	b.outVec[k].SetLen(len(resp))
 	in, out := &b.in[i].Hdr, &b.out[k].Hdr

@@ -29,8 +29,18 @@ func begin(q *query.Query, start time.Time, lane int, proto query.Proto, client 
 	q.Source, q.RCode, q.Duration = query.None, 0, 0
 }
 
-// first parses a request and answers it if that can be done at once.
+// first parses a request and answers it if that can be done at once. A panic on the way is that query's SERVFAIL.
 func (s *Server) first(q *query.Query, req, dst []byte) (resp []byte, what outcome) {
+	parsed := false
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+			resp, what = nil, dropped
+			if parsed {
+				resp, what = servFail(q, req, dst, wire.EDE{}), answered
+			}
+		}
+	}()
 	if err := wire.ParseQuestion(req, &q.Question); err != nil {
 		rcode, ok := wire.Answer(err)
 		if !ok {
@@ -41,17 +51,7 @@ func (s *Server) first(q *query.Query, req, dst []byte) (resp []byte, what outco
 		q.RCode = rcode
 		return wire.AppendError(dst, req, &q.Question, rcode, wire.EDE{}), answered
 	}
-	return s.inline(q, req, dst)
-}
-
-// inline calls Inline; a panic in it is that query's SERVFAIL.
-func (s *Server) inline(q *query.Query, req, dst []byte) (resp []byte, what outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.panicked(p)
-			resp, what = servFail(q, req, dst, wire.EDE{}), answered
-		}
-	}()
+	parsed = true
 	resp, done := s.Inline(q, req, dst)
 	if !done {
 		return nil, missed
@@ -59,7 +59,7 @@ func (s *Server) inline(q *query.Query, req, dst []byte) (resp []byte, what outc
 	return resp, answered
 }
 
-// resolve calls Resolve with its time limit, and as inline does.
+// resolve calls Resolve with its time limit; a panic in it is answered as in first.
 func (s *Server) resolve(ctx context.Context, q *query.Query, req, dst []byte) (resp []byte) {
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
 	defer cancel()
@@ -75,7 +75,9 @@ func (s *Server) resolve(ctx context.Context, q *query.Query, req, dst []byte) (
 // shared says whether the limits per client do not hold for an address.
 func (s *Server) shared(client netip.Addr) bool { return s.Shared != nil && s.Shared(client) }
 
+// servFail answers a request that was parsed before. It is parsed again, as what panicked may have left q in any state.
 func servFail(q *query.Query, req, dst []byte, ede wire.EDE) []byte {
+	_ = wire.ParseQuestion(req, &q.Question)
 	q.Source, q.RCode = query.None, wire.ServFail
 	return wire.AppendError(dst[:0], req, &q.Question, wire.ServFail, ede)
 }

@@ -100,10 +100,18 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 	case dropped:
 		return false
 	case missed:
-		j := c.s.gate.enter(c.client, c.s.shared(c.client))
-		if j != nil {
-			return c.handOver(ctx, j, q, req)
+		// Wait while the connection has too many in Resolve, which ends since each has a time limit; the client's further
+		// requests wait in its own buffers.
+		select {
+		case c.slots <- struct{}{}:
+		case <-ctx.Done():
+			return false
 		}
+		if j := c.s.gate.enter(c.client, c.s.shared(c.client)); j != nil {
+			c.handOver(ctx, j, q, req)
+			return true
+		}
+		<-c.slots
 		c.s.counts.overloaded.Add(1)
 		resp = servFail(q, req, out[2:2], wire.EDE{Code: wire.EDEOther, Text: "too many questions at once"})
 	}
@@ -112,22 +120,15 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 	return ok
 }
 
-// handOver copies a query for Resolve. It waits while the connection has too many there, which ends since each has a time
-// limit; the client's further requests wait in its own buffers.
-func (c *conn) handOver(ctx context.Context, j *job, q *query.Query, req []byte) bool {
+// handOver copies a query for Resolve.
+func (c *conn) handOver(ctx context.Context, j *job, q *query.Query, req []byte) {
 	j.q = *q
 	j.req = append(j.req[:0], req...)
-	select {
-	case c.slots <- struct{}{}:
-	case <-ctx.Done():
-		c.s.gate.leave(j)
-		return false
-	}
 	c.jobs.Add(1)
 	go c.answer(ctx, j)
-	return true
 }
 
+// answer is the rest of a query's way, in a goroutine of its own.
 func (c *conn) answer(ctx context.Context, j *job) {
 	defer c.jobs.Done()
 	defer func() { <-c.slots }()

@@ -196,7 +196,6 @@ func TestAppendBlocked(t *testing.T) {
 		{"page without V6", TypeAAAA, Blocked{Kind: BlockPage, V4: page.V4, TTL: 30}, 0, "", soa},
 		{"page without V4", TypeA, Blocked{Kind: BlockPage, V6: page.V6, TTL: 30}, 0, "", soa},
 		{"page with a mapped V4", TypeA, Blocked{Kind: BlockPage, V4: netip.MustParseAddr("::ffff:192.0.2.80"), TTL: 30}, 0, "Ads.example. 30 IN A 192.0.2.80", ""},
-		{"unknown kind", TypeA, Blocked{Kind: 9, V4: page.V4, TTL: 30}, 0, "Ads.example. 30 IN A 192.0.2.80", ""},
 	}
 	for _, tt := range tests {
 		for _, withOPT := range []bool{false, true} {
