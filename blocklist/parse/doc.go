@@ -29,7 +29,7 @@
 // The modifiers of an adblock rule that still speak of a whole domain are taken as if they were not there: important, all,
 // document, doc, popup, network, third-party and 3p; of an exception only important, all, document and doc, lest a narrow
 // exception become a wide one. "important" does not outrank an exception of the same list. A rule with any other modifier is
-// skipped.
+// skipped. Of unbound, a transparent zone also excepts what local-data of the same list holds below it.
 //
 // Read in every format: comments (#, ! or ; first, # after a name), a byte order mark, CRLF, capitals, final dots,
 // underscores, internationalised names. Skipped without a word: names of the machine itself such as localhost. Skipped and
