@@ -96,7 +96,7 @@ func (e *Entry) fill(q *wire.Question, m *dns.Msg, now time.Time, l *lives) bool
 	own.Answer, own.Ns, own.Extra = adopt(m.Answer, asked), adopt(m.Ns, asked), adopt(m.Extra, asked)
 	l.clamp(&own, life)
 	packed, err := own.Pack()
-	if err != nil {
+	if err != nil || new(dns.Msg).Unpack(packed) != nil { // records without RDATA are read, but do not survive the round
 		return false
 	}
 	end := 12 + len(name) + 4
