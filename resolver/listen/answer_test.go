@@ -34,9 +34,10 @@ func TestAnswers(t *testing.T) {
 		{"too long", question(t, 3, "big.example."), 0, [2]int{0, 300}, true, fact{0, query.None, "big.example", false}},
 		{"too long with EDNS", question(t, 4, "big.example.", big), 0, [2]int{0, 300}, true, fact{0, query.None, "big.example", false}},
 		{"panic", question(t, 5, "panic.example."), 2, [2]int{}, false, fact{2, query.None, "panic.example", false}},
-		{"panic in Resolve", question(t, 6, "slowpanic.example."), 2, [2]int{}, false, fact{2, query.None, "slowpanic.example", true}},
-		{"malformed", question(t, 7, "a.example.")[:20], 1, [2]int{}, false, fact{1, query.None, "", false}},
-		{"transfer", question(t, 8, "a.example.", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAXFR }), 5, [2]int{}, false, fact{5, query.None, "a.example", false}},
+		{"panic in a mess", question(t, 6, "mess.example."), 2, [2]int{}, false, fact{2, query.None, "mess.example", false}},
+		{"panic in Resolve", question(t, 7, "slowpanic.example."), 2, [2]int{}, false, fact{2, query.None, "slowpanic.example", true}},
+		{"malformed", question(t, 8, "a.example.")[:20], 1, [2]int{}, false, fact{1, query.None, "", false}},
+		{"transfer", question(t, 9, "a.example.", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAXFR }), 5, [2]int{}, false, fact{5, query.None, "a.example", false}},
 	}
 	addrs := []netip.AddrPort{localhost, netip.MustParseAddrPort("[::1]:0"), netip.MustParseAddrPort("0.0.0.0:0"), netip.MustParseAddrPort("[::]:0")}
 	for _, loop := range loops {
@@ -69,7 +70,7 @@ func TestAnswers(t *testing.T) {
 						}
 					}
 				}
-				if st := s.Stats(); st.Panics != 4 || st.Malformed != 4 || st.TCPQueries != 8 || st.SocketErrors != 0 {
+				if st := s.Stats(); st.Panics != 6 || st.Malformed != 4 || st.TCPQueries != 9 || st.SocketErrors != 0 {
 					t.Errorf("%+v", st)
 				}
 			})
@@ -126,7 +127,15 @@ func TestBatches(t *testing.T) {
 					t.Errorf("answer %d: %d, %v", i, rcode, ok)
 				}
 			}
-			a.records(t, n)
+			facts := map[uint16]uint16{}
+			for _, q := range a.records(t, n) {
+				facts[q.Question.ID] = q.RCode
+			}
+			for i := range uint16(n) {
+				if rcode, ok := facts[i]; !ok || int(rcode) != got[i] { // a silent one has 0 in both
+					t.Errorf("record %d: %d, %v; sent %d", i, rcode, ok, got[i])
+				}
+			}
 			var packets, batches, answers, deferred uint64
 			for _, l := range s.Stats().Lanes {
 				packets, batches, answers, deferred = packets+l.Packets, batches+l.Batches, answers+l.Answers, deferred+l.Deferred

@@ -32,7 +32,7 @@ var loops = []struct {
 	portable bool
 }{{"batches", false}, {"singly", true}}
 
-// answerer answers by the first label of the name: "slow" and "held" in Resolve, "panic" and "slowpanic" by panicking,
+// answerer answers by the first label of the name: "slow" and "held" in Resolve, "panic", "mess" and "slowpanic" by panicking,
 // "silent" not at all, "big" with a reply over 4 KB, and all others at once.
 type answerer struct {
 	release chan struct{} // "held" waits for it to be closed, or for the end of its context
@@ -49,6 +49,9 @@ func (a *answerer) inline(q *query.Query, req, dst []byte) ([]byte, bool) {
 		return nil, false
 	case "panic":
 		panic("on purpose")
+	case "mess": // what it leaves behind must not break the answer
+		q.Question = wire.Question{End: 1 << 20}
+		q.Question.Name.Label(5)[100] = 0
 	case "silent":
 		return nil, true
 	case "big":
