@@ -28,7 +28,7 @@ type Builder struct {
 // NewBuilder begins a set of these lists: at most MaxLists, each with a name of its own. Errors in them show in every
 // other method. Where there are many rules, they are sorted in pieces in a file in tmpDir, or in memory if it is "".
 func NewBuilder(lists []Info, tmpDir string) *Builder {
-	b := &Builder{lists: slices.Clone(lists), spill: spill{dir: tmpDir}}
+	b := &Builder{lists: slices.Clone(lists), spill: spill{dir: tmpDir}, draft: draft{most: runRules}}
 	if len(lists) > MaxLists {
 		b.err = fmt.Errorf("%w: %d, where %d is the most", ErrLists, len(lists), MaxLists)
 	}

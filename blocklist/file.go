@@ -81,7 +81,7 @@ func (w *image) finish(c *compiler) ([]byte, error) {
 	section(sectionPages, headSize, w.size-headSize)
 	tops := newTops(c.tops)
 	for i, b := range [...][]byte{
-		c.pager.beyond, c.index, makeFilter(c.hashes, c.names), c.ordered, tops.slots, tops.starts, tops.labels,
+		c.pager.beyond, makeIndex(c.index), makeFilter(c.hashes, c.names), c.ordered, tops.slots, tops.starts, tops.labels,
 		c.pager.symbols.appendTo(nil), lists,
 	} {
 		if err := w.write(make([]byte, -w.size&(sectionAlign-1))); err != nil {
@@ -250,9 +250,9 @@ func open(data []byte) (*Set, error) {
 		return nil, fmt.Errorf("%w: pages of %d bytes", ErrVersion, size)
 	}
 	s := &Set{data: data, names: int(binary.LittleEndian.Uint64(head[32:]))}
-	var symbols, lists []byte
+	var index, symbols, lists []byte
 	for i, part := range [sections]*[]byte{
-		&s.pages, &s.beyond, &s.index, &s.filter, &s.tuples, &s.tops.slots, &s.tops.starts, &s.tops.labels, &symbols, &lists,
+		&s.pages, &s.beyond, &index, &s.filter, &s.tuples, &s.tops.slots, &s.tops.starts, &s.tops.labels, &symbols, &lists,
 	} {
 		at := binary.LittleEndian.Uint64(head[headSections+16*i:])
 		size := binary.LittleEndian.Uint64(head[headSections+16*i+8:])
@@ -261,7 +261,8 @@ func open(data []byte) (*Set, error) {
 		}
 		*part = data[at:][:size:size]
 	}
-	if len(s.pages)/pageSize != len(s.index)/8 || len(s.filter) < 8 || len(s.tops.slots) < 8 {
+	s.levels = indexLevels(index, len(s.pages)/pageSize)
+	if s.levels == nil || len(s.pages)%pageSize != 0 || len(s.filter) < 8 || len(s.tops.slots) < 8 {
 		return nil, fmt.Errorf("%w: sections that do not fit each other", ErrCorrupt)
 	}
 	var err error

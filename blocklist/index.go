@@ -2,6 +2,8 @@ package blocklist
 
 import (
 	"encoding/binary"
+	"math"
+	"math/bits"
 )
 
 // The index leads to the page of a key. It holds one code per page: the ordinal of the first label of the page's first own
@@ -68,10 +70,10 @@ func (t *tops) find(h uint64, label []byte) int {
 	}
 }
 
-// pageOf is the last page whose first own name does not come after key, -1 if there is none.
-func (s *Set) pageOf(code uint64, key []byte) int {
+// pageOf is the last page whose first own name does not come after the key in buf[:n], -1 if there is none.
+func (s *Set) pageOf(code uint64, buf []byte, n int) int {
 	lo := s.lastCode(code)
-	if lo < 0 || s.codeAt(lo) < code || !s.opensAfter(lo, key) {
+	if lo < 0 || s.codeAt(lo) < code || !s.opensAfter(lo, buf, n) {
 		return lo
 	}
 	// Pages share the code: find the border among them, between one that opens no later and one that opens after.
@@ -82,7 +84,7 @@ func (s *Set) pageOf(code uint64, key []byte) int {
 	}
 	for lo+1 < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if s.opensAfter(mid, key) {
+		if s.opensAfter(mid, buf, n) {
 			hi = mid
 		} else {
 			lo = mid
@@ -93,24 +95,80 @@ func (s *Set) pageOf(code uint64, key []byte) int {
 
 // lastCode is the last page with no larger code, -1 if there is none.
 func (s *Set) lastCode(code uint64) int {
-	lo, n := 0, len(s.index)>>3
-	for n > 0 {
-		half := n >> 1
-		if s.codeAt(lo+half) <= code {
-			lo += n - half
+	at := 0
+	for i := len(s.levels) - 1; i >= 0; i-- {
+		group := s.levels[i][at*groupSize:][:groupSize]
+		n := 0
+		for j := 0; j < groupSize; j += 8 {
+			_, larger := bits.Sub64(code, binary.LittleEndian.Uint64(group[j:]), 0)
+			n += 1 - int(larger)
 		}
-		n = half
+		if n == 0 {
+			return -1
+		}
+		at = at*groupCodes + n - 1
 	}
-	return lo - 1
+	return at
 }
 
-func (s *Set) codeAt(page int) uint64 { return binary.LittleEndian.Uint64(s.index[page<<3:]) }
+func (s *Set) codeAt(page int) uint64 { return binary.LittleEndian.Uint64(s.levels[0][page<<3:]) }
 
-// opensAfter says whether the first own name of a page comes after key.
-func (s *Set) opensAfter(page int, key []byte) bool {
-	var buf [maxKey]byte
-	c := cursor{key: buf[:0]}
-	for c.open(s, page); c.next() && c.ghost; {
+// The codes stand in groups that fill a cache line. The first codes of the groups of one level make the next level, up to
+// the level of one group. Groups are filled up with a code larger than any.
+const (
+	groupCodes = 8
+	groupSize  = 8 * groupCodes
+)
+
+// makeIndex puts levels upon the codes of the pages.
+func makeIndex(codes []byte) []byte {
+	index := codes
+	for at := 0; ; {
+		for (len(index)-at)%groupSize != 0 || len(index) == at {
+			index = binary.LittleEndian.AppendUint64(index, math.MaxUint64)
+		}
+		end := len(index)
+		if end-at == groupSize {
+			return index
+		}
+		for ; at < end; at += groupSize {
+			index = append(index, index[at:at+8]...)
+		}
 	}
-	return string(c.key) > string(key)
+}
+
+// indexLevels finds the levels of an index over so many pages, the lowest first; nil if they do not fill it.
+func indexLevels(index []byte, pages int) [][]byte {
+	var levels [][]byte
+	for n := pages; ; {
+		groups := max(1, (n+groupCodes-1)/groupCodes)
+		if groups > len(index)/groupSize {
+			return nil
+		}
+		levels = append(levels, index[:groups*groupSize])
+		index = index[groups*groupSize:]
+		if n = groups; n == 1 {
+			break
+		}
+	}
+	if len(index) > 0 {
+		return nil
+	}
+	return levels
+}
+
+// opensAfter says whether the first own name of a page comes after the key in buf[:n]. Its ghosts all lie on the path to
+// that name, so their edges are followed as one.
+func (s *Set) opensAfter(i int, buf []byte, n int) bool {
+	page := s.pageAt(i)
+	same, at := 0, pageHead
+	for range int(page[0]) + 1 {
+		e := edgeAt(page, at)
+		var end int
+		if same, end = s.symbols.follow(page[e.start:e.end], buf, same, n); end != 0 {
+			return end > 0
+		}
+		at = e.end
+	}
+	return false
 }

@@ -206,24 +206,12 @@ func (c *cursor) next() bool {
 	if c.at >= len(c.page) || c.page[c.at] == 0 {
 		return false
 	}
-	head := int(c.page[c.at])
-	shared, length := head>>4&maxShared, head&maxLength
-	first := c.at == pageHead
-	c.at++
-	if shared == maxShared {
-		shared += c.varint()
+	e := edgeAt(c.page, c.at)
+	if e.tuple >= 0 {
+		c.tuple = e.tuple
 	}
-	if length == maxLength {
-		length += c.varint()
-	}
-	if head&moreTuple != 0 {
-		c.tuple = c.varint()
-	}
-	if !first {
-		shared += int(c.page[1])
-	}
-	c.key = c.symbols.decode(c.key[:shared], c.page[c.at:][:length])
-	c.at += length
+	c.key = c.symbols.decode(c.key[:e.shared], c.page[e.start:e.end])
+	c.at = e.end
 	c.ghost = c.ghosts > 0
 	if c.ghost {
 		c.ghosts--
@@ -231,8 +219,48 @@ func (c *cursor) next() bool {
 	return true
 }
 
-func (c *cursor) varint() int {
-	v, n := binary.Uvarint(c.page[c.at:])
-	c.at += n
-	return int(v)
+// edge is a record as read.
+type edge struct {
+	shared     int
+	tuple      int // -1 for that of the record before
+	start, end int // of the coded bytes in the page
+}
+
+// edgeAt reads the record at page[i:].
+func edgeAt(page []byte, i int) edge {
+	head := int(page[i])
+	e := edge{shared: head >> 4 & maxShared, tuple: -1}
+	length := head & maxLength
+	var more int
+	if i > pageHead {
+		e.shared += int(page[1])
+	}
+	i++
+	if head>>4&maxShared == maxShared {
+		more, i = varint(page, i)
+		e.shared += more
+	}
+	if length == maxLength {
+		more, i = varint(page, i)
+		length += more
+	}
+	if head&moreTuple != 0 {
+		e.tuple, i = varint(page, i)
+	}
+	e.start, e.end = i, i+length
+	return e
+}
+
+// varint reads a number at b[i:] and says where it ends. Most are one byte.
+func varint(b []byte, i int) (v, end int) {
+	if c := b[i]; c < 0x80 {
+		return int(c), i + 1
+	}
+	return longVarint(b, i)
+}
+
+//go:noinline
+func longVarint(b []byte, i int) (v, end int) {
+	long, n := binary.Uvarint(b[i:])
+	return int(long), i + max(n, 1)
 }

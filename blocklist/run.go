@@ -37,6 +37,7 @@ func (c ruleCode) except() bool { return c&1 != 0 }
 
 // draft is the run being gathered.
 type draft struct {
+	most  int // rules that it may hold
 	keys  []byte
 	rules []draftRule
 }
@@ -48,7 +49,7 @@ type draftRule struct {
 	rule ruleCode
 }
 
-func (d *draft) full() bool { return len(d.keys) >= runBytes || len(d.rules) >= runRules }
+func (d *draft) full() bool { return len(d.keys) >= runBytes || len(d.rules) >= d.most }
 
 func (d *draft) key(r draftRule) []byte { return d.keys[r.at:][:r.size] }
 

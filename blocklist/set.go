@@ -1,6 +1,7 @@
 package blocklist
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"iter"
@@ -22,7 +23,7 @@ type Set struct {
 	names int
 
 	pages, beyond []byte
-	index         []byte
+	levels        [][]byte // of the index, the codes of the pages first
 	filter        []byte
 	tuples        []byte
 	tops          tops
@@ -64,13 +65,51 @@ func (s *Set) Lookup(w *domain.Wire) Mask {
 	if depth == 0 {
 		return Mask{}
 	}
+	var buf [domain.MaxWire + maxSymbol]byte
+	if n := plainKey(&buf, w, depth); n > 0 {
+		return s.find(buf[:], n, top, depth == w.Labels())
+	}
+	return s.lookupOdd(w, depth, top)
+}
+
+// plainKey puts the key of the last depth labels of w into buf and returns its size, 0 if there are bytes that keys write
+// as two.
+func plainKey(buf *[domain.MaxWire + maxSymbol]byte, w *domain.Wire, depth int) int {
+	n, odd := 0, false
+	last := w.Labels() - 1
+	for i := last; i > last-depth; i-- {
+		if i < last {
+			buf[n] = border
+			n++
+		}
+		for _, c := range w.Label(i) {
+			odd = odd || c <= escape
+			buf[n] = c
+			n++
+		}
+	}
+	if odd {
+		return 0
+	}
+	return n
+}
+
+// lookupOdd is Lookup for names with bytes that keys write as two. They get more room, and clearing it takes time.
+//
+//go:noinline
+func (s *Set) lookupOdd(w *domain.Wire, depth int, top uint64) Mask {
 	var buf [maxKey + maxSymbol]byte
 	key := appendWire(buf[:0], w, depth)
-	page := s.seek(key, top)
+	return s.find(buf[:], len(key), top, depth == w.Labels())
+}
+
+// find is what the lists say of the key in buf[:n], given the hash of its first label.
+func (s *Set) find(buf []byte, n int, top uint64, at bool) Mask {
+	page := s.seek(buf, n, top)
 	if page < 0 {
 		return Mask{}
 	}
-	m := s.scan(s.pageAt(page), buf[:], len(key), depth == w.Labels())
+	m := s.scan(s.pageAt(page), buf, n, at)
 	runtime.KeepAlive(s)
 	return m
 }
@@ -92,17 +131,18 @@ func (s *Set) deepest(w *domain.Wire) (depth int, top uint64) {
 	return depth, top
 }
 
-// seek is the page that a key falls into, given the hash of its first label; -1 for none.
-func (s *Set) seek(key []byte, top uint64) int {
-	size := slices.Index(key, border)
+// seek is the page that the key in buf[:n] falls into, given the hash of its first label; -1 for none.
+func (s *Set) seek(buf []byte, n int, top uint64) int {
+	key := buf[:n]
+	size := bytes.IndexByte(key, border)
 	if size < 0 {
-		size = len(key)
+		size = n
 	}
 	ordinal := s.tops.find(top, key[:size])
 	if ordinal < 0 {
 		return -1
 	}
-	return s.pageOf(pageCode(ordinal, key, size), key)
+	return s.pageOf(pageCode(ordinal, key, size), buf, n)
 }
 
 // scan reads the page that the key in buf[:n] falls into, and joins what its records say of the key. at says that the key
@@ -118,16 +158,15 @@ func (s *Set) scan(page, buf []byte, n int, at bool) Mask {
 		i++
 		shared, length := int(head>>4)&maxShared, int(head&maxLength)
 		if shared == maxShared {
-			v, k := binary.Uvarint(page[i:])
-			shared, i = shared+int(v), i+k
+			v, k := varint(page, i)
+			shared, i = shared+v, k
 		}
 		if length == maxLength {
-			v, k := binary.Uvarint(page[i:])
-			length, i = length+int(v), i+k
+			v, k := varint(page, i)
+			length, i = length+v, k
 		}
 		if head&moreTuple != 0 {
-			v, k := binary.Uvarint(page[i:])
-			tuple, i = int(v), i+k
+			tuple, i = varint(page, i)
 		}
 		edge := page[i:][:length]
 		i += length
@@ -194,7 +233,7 @@ func (s *Set) Why(n domain.Name) []Hit {
 		return nil
 	}
 	_, top := hashKey(key)
-	page := s.seek(key, top)
+	page := s.seek(append(key, make([]byte, maxSymbol)...), len(key), top)
 	if page < 0 {
 		return nil
 	}
