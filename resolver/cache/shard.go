@@ -9,9 +9,9 @@ import (
 
 // What an entry takes beside its blob and offsets, by measurement (see TestSizeIsHonest).
 const (
-	nodeBytes  = 176
-	indexBytes = 32  // its slot in the map, which is between half and nearly full
-	shardFixed = 512 // the shard itself and an empty map
+	nodeBytes  = 144 // less on 32-bit machines
+	indexBytes = 48  // its slot in the map, which is between half and nearly full
+	shardFixed = 640 // the shard itself and an empty map
 	ghostShare = 512 // bytes of the limit for each slot of 4 bytes in the ghost table
 	most       = 3   // hits that are remembered
 )

@@ -132,3 +132,15 @@ func TestReturningNameIsRemembered(t *testing.T) {
 		t.Error("a name that came back at once went like one never seen")
 	}
 }
+
+func BenchmarkHit(b *testing.B) {
+	c := New(limits())
+	r := ask(b, "www.school.example.", dns.TypeA)
+	c.Put(&r.q, address(b, "www.school.example.", 3600), start)
+	buf := make([]byte, 0, 512)
+	b.ReportAllocs()
+	for b.Loop() {
+		e, _ := c.Get(&r.q, start)
+		buf = e.Append(buf[:0], r.bytes, &r.q, start)
+	}
+}

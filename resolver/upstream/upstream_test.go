@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -355,5 +356,30 @@ func TestWaiterEndsWithThePool(t *testing.T) {
 	}
 	if err := <-ran; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLogIsRateLimitedAndNamesNobody(t *testing.T) {
+	var out strings.Builder
+	p := New(config.Upstream{Servers: []config.Server{{}}}, slog.New(slog.NewTextHandler(&out, nil)))
+	s, now := p.servers[0], time.Now()
+	for i := range 100 {
+		s.note(now.Add(time.Duration(i)*time.Second), 0, errAlien)
+	}
+	if n := strings.Count(out.String(), "upstream server failed"); n != 2 {
+		t.Errorf("%d lines for 100 failures in 100 seconds", n)
+	}
+	if n := strings.Count(out.String(), "is down"); n != 1 || !strings.Contains(out.String(), "unreported=59") {
+		t.Errorf("log:\n%s", out.String())
+	}
+	out.Reset()
+	for range 10 { // flapping
+		s.note(now, 0, nil)
+		for range maxFails {
+			s.note(now, 0, errAlien)
+		}
+	}
+	if n := strings.Count(out.String(), "\n"); n > 3 {
+		t.Errorf("%d lines for a flapping server:\n%s", n, out.String())
 	}
 }
