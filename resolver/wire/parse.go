@@ -29,10 +29,8 @@ func (e RCodeError) Error() string {
 // Answer gives the response code that a request with this error of ParseQuestion is answered with. ok is false when it
 // must not be answered at all.
 func Answer(err error) (rcode uint16, ok bool) {
-	if e, is := err.(RCodeError); is { // never wrapped; errors.As would allocate on the hot path
-		return uint16(e), true
-	}
-	return 0, false
+	e, ok := errors.AsType[RCodeError](err)
+	return uint16(e), ok
 }
 
 // ParseQuestion reads a request into q, which it overwrites. It does not allocate and keeps no reference to msg.
