@@ -1,5 +1,4 @@
-//nolint:gosec // G103: the kernel takes its structures by address; each pointer leads into the batch that outlives the call
-package listen
+package listen //nolint:gosec // G103: the kernel takes its structures by address; each pointer leads into the batch that outlives the call
 
 import (
 	"context"
