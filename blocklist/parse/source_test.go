@@ -63,8 +63,11 @@ func tarOf(t *testing.T, entries []entry) []byte {
 	w := tar.NewWriter(&out)
 	for _, e := range entries {
 		h := &tar.Header{Name: e.name, Mode: 0o644, Size: int64(len(e.text)), Linkname: e.link, Typeflag: e.kind}
-		if e.kind == 0 {
+		switch e.kind {
+		case 0:
 			h.Typeflag = tar.TypeReg
+		case tar.TypeXGlobalHeader:
+			h = &tar.Header{Typeflag: e.kind, Name: "pax_global_header", PAXRecords: map[string]string{"comment": "0"}}
 		}
 		if err := w.WriteHeader(h); err != nil {
 			t.Fatal(err)
@@ -232,6 +235,15 @@ func TestUnsafeTar(t *testing.T) {
 		if _, err := Source(path, config.List{}, collect(&got)); !errors.Is(err, ErrArchive) || got != nil {
 			t.Errorf("%+v: got error %v and rules %v", bad, err, got)
 		}
+	}
+}
+
+// TestGlobalHeader: tars that git makes begin with one, and it is no entry.
+func TestGlobalHeader(t *testing.T) {
+	file := tarOf(t, []entry{{kind: tar.TypeXGlobalHeader}, {name: "a/domains", text: "a.example\n"}})
+	var got []string
+	if _, err := Source(write(t, "tar", file), config.List{}, collect(&got)); err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v", got, err)
 	}
 }
 

@@ -119,16 +119,12 @@ func (t *tree) choose(sel []string) (chosen []category, passed []string, err err
 		chosen, passed = t.chooseAll()
 		return chosen, passed, nil
 	}
-	seen := make(map[string]bool)
 	for _, name := range sel {
 		c, err := t.find(name)
 		if err != nil {
 			return nil, nil, err
 		}
-		if !seen[c.dir] {
-			seen[c.dir] = true
-			chosen = append(chosen, c)
-		}
+		chosen = append(chosen, c)
 	}
 	return chosen, nil, nil
 }
@@ -212,7 +208,7 @@ func (t *tree) readUsage(file string, r io.Reader) error {
 	return nil
 }
 
-// wanted are the files to read: domains of each chosen directory, and urls, to be counted.
+// wanted are the files to read, each once however often it was chosen: domains, and urls, to be counted.
 func (t *tree) wanted(chosen []category) map[string]string {
 	files := make(map[string]string) // to the name a report calls it by
 	for _, c := range chosen {
