@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"schoolgate/monitor"
+)
+
+// Reasons of gaps.
+const (
+	stopped = "stopped"
+	killed  = "killed"
+	dropped = "dropped"
+)
+
+// joinGaps is how far apart two losses may be to be told as one.
+const joinGaps = time.Minute
+
+func millis(t time.Time) int64 { return clampTime(t).UnixMilli() }
+
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// begin records that this run started, and the gap since the last one.
+func (s *Store) begin(ctx context.Context) error {
+	now := s.now()
+	gap, err := s.silence(ctx, now)
+	if err != nil {
+		return err
+	}
+	s.beat = now
+	return transact(ctx, s.main, func(tx *sql.Tx) error {
+		if gap.Reason != "" {
+			if err := insertGap(ctx, tx, gap); err != nil {
+				return err
+			}
+		}
+		res, err := tx.ExecContext(ctx, "INSERT INTO runs (started, beat) VALUES (?, ?)", millis(now), millis(now))
+		if err != nil {
+			return err
+		}
+		s.run, err = res.LastInsertId()
+		return err
+	})
+}
+
+func (s *Store) end(ctx context.Context) error {
+	now := millis(s.now())
+	_, err := s.main.ExecContext(ctx, "UPDATE runs SET beat = ?, stopped = ? WHERE id = ?", now, now, s.run)
+	return err
+}
+
+// Heartbeat notes that the program runs; Append does so too when it is due. It is what a killed run's end is known by.
+func (s *Store) Heartbeat(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
+	return s.beatIfDue(ctx)
+}
+
+// beatIfDue writes at most every beatEvery: each time costs an fsync, also in the night.
+func (s *Store) beatIfDue(ctx context.Context) error {
+	now := s.now()
+	if d := now.Sub(s.beat); d >= 0 && d < beatEvery {
+		return nil
+	}
+	if _, err := s.main.ExecContext(ctx, "UPDATE runs SET beat = ? WHERE id = ?", millis(now), s.run); err != nil {
+		return fmt.Errorf("noting that the program runs: %w", err)
+	}
+	s.beat = now
+	return nil
+}
+
+// silence is the stretch from the end of the last run until until; its Reason is "" when there was no such run or time.
+func (r *Reader) silence(ctx context.Context, until time.Time) (g monitor.Gap, err error) {
+	var beat int64
+	var end sql.NullInt64
+	err = r.db.QueryRowContext(ctx, "SELECT beat, stopped FROM runs ORDER BY id DESC LIMIT 1").Scan(&beat, &end)
+	if errors.Is(err, sql.ErrNoRows) {
+		return g, nil
+	}
+	if err != nil {
+		return g, fmt.Errorf("reading the last run: %w", err)
+	}
+	g = monitor.Gap{From: fromMillis(beat), To: until, Reason: killed}
+	if end.Valid {
+		g.From, g.Reason = fromMillis(end.Int64), stopped
+	} else if last := r.lastRow(ctx, until); last.After(g.From) {
+		g.From = last
+	}
+	if !g.From.Before(g.To) {
+		return monitor.Gap{}, nil
+	}
+	return g, nil
+}
+
+// lastRow is the time of the last row before until, zero when there is none or it cannot be read: then the heartbeat will do.
+func (r *Reader) lastRow(ctx context.Context, until time.Time) time.Time {
+	all, err := months(r.dir)
+	if err != nil {
+		return time.Time{}
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		m := all[i]
+		if m > monthOf(until) {
+			continue
+		}
+		db, ok, err := openReader(ctx, m.path(r.dir), "log")
+		if err != nil || !ok {
+			continue
+		}
+		var id sql.NullInt64
+		err = db.QueryRowContext(ctx, "SELECT max(id) FROM entry WHERE id < ?", m.id(until)).Scan(&id)
+		if err := errors.Join(err, db.Close()); err == nil && id.Valid {
+			return m.time(id.Int64)
+		}
+	}
+	return time.Time{}
+}
+
+// Gap writes down that the record is not whole. Losses less than a minute apart become one.
+func (s *Store) Gap(ctx context.Context, g monitor.Gap) error {
+	err := transact(ctx, s.main, func(tx *sql.Tx) error {
+		if g.Reason == dropped {
+			const join = `UPDATE gaps SET "from" = min("from", ?1), "to" = max("to", ?2), lost = lost + ?3
+				WHERE id = (SELECT max(id) FROM gaps WHERE reason = ?4) AND "to" >= ?1 - ?5 AND "from" <= ?2 + ?5`
+			res, err := tx.ExecContext(ctx, join, millis(g.From), millis(g.To), g.Lost, dropped, joinGaps.Milliseconds())
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err != nil || n > 0 {
+				return err
+			}
+		}
+		return insertGap(ctx, tx, g)
+	})
+	if err != nil {
+		return fmt.Errorf("recording a gap: %w", err)
+	}
+	return nil
+}
+
+func insertGap(ctx context.Context, tx *sql.Tx, g monitor.Gap) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO gaps ("from", "to", reason, lost) VALUES (?, ?, ?, ?)`,
+		millis(g.From), millis(g.To), g.Reason, g.Lost)
+	return err
+}
+
+// RecordChange writes down a change of what is filtered or how.
+func (s *Store) RecordChange(ctx context.Context, c monitor.Change) error {
+	_, err := s.main.ExecContext(ctx, "INSERT INTO changes (at, kind, summary, detail) VALUES (?, ?, ?, ?)",
+		millis(c.At), c.Kind, c.Summary, c.Detail)
+	if err != nil {
+		return fmt.Errorf("recording a change: %w", err)
+	}
+	return nil
+}
