@@ -31,17 +31,19 @@ var (
 	ErrHyphen     = errors.New("label begins or ends with a hyphen")
 )
 
+// maxText is more bytes than any name has before its characters are mapped.
+const maxText = 16 * MaxWire
+
 // lookup maps as browsers do (UTS 46, non-transitional) but leaves underscores and length to Parse.
 var lookup = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false))
 
 // Parse reads a host name as people and lists write it: any case, internationalised or not, with or without a final
 // dot. Letters, digits, hyphens and underscores only: a name that came off the wire is read by Wire instead.
 func Parse(s string) (Name, error) {
-	if s == "." {
-		return "", nil
-	}
-	s = strings.TrimSuffix(s, ".")
 	if !isASCII(s) {
+		if len(s) > maxText {
+			return "", ErrLongName
+		}
 		a, err := lookup.ToASCII(s)
 		if err != nil {
 			return "", fmt.Errorf("international name %q: %w", s, err)
@@ -50,6 +52,10 @@ func Parse(s string) (Name, error) {
 	} else if hasUpper(s) {
 		s = strings.ToLower(s)
 	}
+	if s == "." {
+		return "", nil
+	}
+	s = strings.TrimSuffix(s, ".") // only now: the full stops of other scripts are dots too
 	if len(s) > MaxWire-2 {
 		return "", ErrLongName
 	}

@@ -20,21 +20,22 @@ type Wire struct {
 
 // Read takes the uncompressed name that starts at msg[at], lower-cases it into w and returns where the next field
 // starts. A compression pointer is an error, since the first question of a message has nothing before it to point at.
+// After an error w is the root.
 func (w *Wire) Read(msg []byte, at int) (next int, err error) {
 	n, labels := 0, 0
 	for {
-		if at >= len(msg) {
-			return 0, ErrTruncated
+		if at < 0 || at >= len(msg) {
+			return w.fail(ErrTruncated)
 		}
 		l := int(msg[at])
 		if l > MaxLabel {
-			return 0, ErrCompression
+			return w.fail(ErrCompression)
 		}
 		if n+1+l > MaxWire-min(l, 1) { // room for the root label must remain
-			return 0, ErrLongName
+			return w.fail(ErrLongName)
 		}
 		if at+1+l > len(msg) {
-			return 0, ErrTruncated
+			return w.fail(ErrTruncated)
 		}
 		if l == 0 {
 			w.buf[n] = 0
@@ -53,6 +54,12 @@ func (w *Wire) Read(msg []byte, at int) (next int, err error) {
 	}
 }
 
+// fail leaves nothing half read behind.
+func (w *Wire) fail(err error) (int, error) {
+	w.buf[0], w.n, w.labels = 0, 1, 0
+	return 0, err
+}
+
 // Lower folds one ASCII letter; DNS names compare without case in ASCII only (RFC 4343).
 func Lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
@@ -61,7 +68,7 @@ func Lower(c byte) byte {
 	return c
 }
 
-// SetName puts a canonical name into w.
+// SetName puts a canonical name into w; after an error w is as before.
 func (w *Wire) SetName(name Name) error {
 	var b [MaxWire]byte
 	out, err := name.AppendWire(b[:0])
@@ -120,7 +127,8 @@ func AppendText(b, wire []byte) []byte {
 	return b
 }
 
-// AppendWire appends the wire form of n, root label included, to b.
+// AppendWire appends the wire form of n, root label included, to b. What is no name (of a Name that was not made by Parse
+// or Wire) is an error; upper case passes as it is.
 func (n Name) AppendWire(b []byte) ([]byte, error) {
 	start := len(b)
 	if n != "" {
@@ -140,7 +148,13 @@ func (n Name) AppendWire(b []byte) ([]byte, error) {
 				if i+3 >= len(n) {
 					return nil, ErrCharacter
 				}
-				v := int(n[i+1]-'0')*100 + int(n[i+2]-'0')*10 + int(n[i+3]-'0')
+				v := 0
+				for _, d := range []byte(n[i+1 : i+4]) {
+					if d < '0' || d > '9' {
+						return nil, ErrCharacter
+					}
+					v = 10*v + int(d-'0')
+				}
 				if v > 255 {
 					return nil, ErrCharacter
 				}
