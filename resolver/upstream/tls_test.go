@@ -31,6 +31,7 @@ func tlsPool(t *testing.T, timeout time.Duration, servers ...config.Server) *Poo
 }
 
 func TestTLSChecksTheCertificate(t *testing.T) {
+	_, _ = x509.SystemCertPool() // reading it takes long on a busy machine, and then stays
 	ca := authorityOnce()
 	named := overTLS(t, ca.issue(t, []string{"dns.example"}), echo)
 	addressed := overTLS(t, ca.issue(t, nil, net.IPv4(127, 0, 0, 1)), echo)
@@ -218,7 +219,7 @@ func TestTLSReusedConnectionThatDied(t *testing.T) {
 					end(s)
 				}
 			})
-			p := tlsPool(t, 400*time.Millisecond, dot(addr, "dns.example"))
+			p := tlsPool(t, time.Second, dot(addr, "dns.example"))
 			for _, name := range []string{"a.example.", "b.example.", "c.example."} {
 				if _, err := p.Exchange(context.Background(), ask(name)); err != nil {
 					t.Fatal(err)
@@ -270,15 +271,16 @@ func TestTLSIgnoresForeignReplies(t *testing.T) {
 
 func TestTLSIdleConnectionIsClosed(t *testing.T) {
 	closed := make(chan struct{})
+	once := sync.OnceFunc(func() { close(closed) })
 	addr := scripted(t, func(_ int, s *session) {
 		if m, _, err := s.next(); err == nil {
 			s.send(answer(m))
 		}
 		_, _, _ = s.next()
-		close(closed)
+		once()
 	})
 	p := tlsPool(t, 5*time.Second, dot(addr, "dns.example"))
-	p.servers[0].pipes.idle = 100 * time.Millisecond
+	p.servers[0].pipes.idle = 500 * time.Millisecond
 	if _, err := p.Exchange(context.Background(), ask("a.example.")); err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func TestLostDatagramIsSentAgain(t *testing.T) {
 		}
 		_, _ = pc.WriteToUDP(packed(t, answer(parsed(t, msg))), from)
 	})
-	p := pool(t, 300*time.Millisecond, udp(addr))
+	p := pool(t, time.Second, udp(addr))
 	if _, err := p.Exchange(context.Background(), ask("a.example.")); err != nil {
 		t.Fatal(err)
 	}

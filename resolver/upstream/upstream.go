@@ -147,6 +147,9 @@ func (p *Pool) Status() []Status {
 // nil once nothing of the pool runs any more. A pool without Run works, but a server that is down stays last.
 func (p *Pool) Run(ctx context.Context) error {
 	defer p.close()
+	if p.RootCAs == nil {
+		_, _ = x509.SystemCertPool() // read now and kept by crypto/x509: on a slow disk it would outlast the first handshake
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
