@@ -68,8 +68,9 @@ type Settings struct {
 
 // Store keeps alerts. All methods may block on disk; the engine calls them from one goroutine.
 type Store interface {
-	// OpenAlert writes a and the mails that compose makes for its new number, in one transaction. After an error nothing
-	// of it is written. compose may be called more than once; it must not touch the store.
+	// OpenAlert writes a and the mails that compose makes for its new number, in one transaction. When a mail of the same
+	// Key is there already it writes nothing and returns the number of that mail's alert: so a call is safe to repeat when
+	// its error left it open whether it had written. compose must not touch the store.
 	OpenAlert(ctx context.Context, a monitor.Alert, compose func(id int64) []monitor.Mail) (int64, error)
 	// ExtendAlert sets the alert's last time and adds to its count.
 	ExtendAlert(ctx context.Context, id int64, last time.Time, add int64) error

@@ -360,6 +360,24 @@ func TestABrokenStoreLosesNoAlert(t *testing.T) {
 	})
 }
 
+func TestAnUnclearErrorDoesNotDoubleAnAlert(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		store.unsure = true
+		r := start(t, store)
+		r.block("tablet-1", "s1.example", "hate")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		store.unsure = false
+		r.block("tablet-1", "s1.example", "hate")
+		r.stop()
+		wantMails(t, store, 2)
+		if alerts, _ := store.snapshot(); len(alerts) != 1 {
+			t.Errorf("%d alerts, want 1", len(alerts))
+		}
+	})
+}
+
 func TestSetHoldsFromTheNextBlockOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemStore()

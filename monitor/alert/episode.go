@@ -3,7 +3,9 @@ package alert
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"slices"
+	"strings"
 	"time"
 
 	"schoolgate/blocklist/domain"
@@ -26,6 +28,7 @@ type episode struct {
 	saved time.Time // the last time that is stored
 	hint  string    // Kind System: what to do about it
 	wide  bool      // Kind System: for the DSL too, whatever the severity
+	nonce string    // of its mails' keys; made once, so that the store knows a second try after an unclear error
 }
 
 // holds says whether a block at this time still belongs to the episode. An episode that begins well after it does not
@@ -146,6 +149,7 @@ func (e *Engine) full(s sighting) (device string, until time.Time, full bool) {
 // begin stores a new episode now, or leaves it to the next tick while the store is broken.
 func (e *Engine) begin(ctx context.Context, ep *episode) {
 	e.stats.open(ep.alert.Kind)
+	ep.nonce = strings.ToLower(rand.Text()) // no number: those begin again on a new box, and a mail server drops Message-IDs it knows
 	if ep.alert.Code == CodeMore {
 		e.stats.folded.Add(uint64(ep.alert.Count))
 	}
@@ -184,7 +188,7 @@ func (e *Engine) openAll(ctx context.Context, now time.Time) bool {
 		id, err := e.store.OpenAlert(sctx, ep.alert, func(id int64) []monitor.Mail {
 			a := ep.alert
 			a.ID = id
-			m := compose(e.rules.Load(), a, ep.hint, ep.wide)
+			m := compose(e.rules.Load(), a, ep)
 			mails = len(m)
 			return m
 		})

@@ -45,6 +45,8 @@ type Sender struct {
 	wake   chan struct{}
 	dial   func(context.Context, config.SMTP) (session, error)
 
+	unmarked map[int64]time.Time // of Run alone: mails that the server has taken and the outbox does not know of
+
 	mu    sync.Mutex
 	state sendState // guarded by mu
 }
@@ -79,7 +81,7 @@ func NewSender(outbox Outbox, settings func() config.Alerts, log *slog.Logger) *
 	return &Sender{
 		Now: time.Now, outbox: outbox, config: settings, log: log,
 		wake: make(chan struct{}, 1), dial: dialSMTP,
-		state: sendState{refused: make(map[string]bool)},
+		unmarked: make(map[int64]time.Time), state: sendState{refused: make(map[string]bool)},
 	}
 }
 
@@ -105,6 +107,9 @@ func (s *Sender) Run(ctx context.Context) error {
 		s.round(ctx)
 		s.sleep(ctx)
 	}
+	for id := range s.unmarked {
+		s.mark(ctx, id)
+	}
 	return nil
 }
 
@@ -112,7 +117,7 @@ func (s *Sender) Run(ctx context.Context) error {
 func (s *Sender) round(ctx context.Context) {
 	cfg := s.config().SMTP
 	if cfg.Host == "" {
-		return
+		return // they wait
 	}
 	var conn session
 	defer func() {
@@ -130,6 +135,12 @@ func (s *Sender) round(ctx context.Context) {
 		}
 		if !ok {
 			return
+		}
+		if _, taken := s.unmarked[m.ID]; taken {
+			if !s.mark(ctx, m.ID) {
+				return
+			}
+			continue
 		}
 		if conn == nil {
 			if conn, err = s.dial(ctx, cfg); err != nil {
@@ -154,31 +165,29 @@ func (s *Sender) round(ctx context.Context) {
 	}
 }
 
-// delivered marks a mail as sent. Until that has worked no other is sent, since the store would hand out this one again.
+// delivered notes that the server has taken a mail. When the outbox cannot be told, the round ends, and later rounds tell
+// it instead of sending the mail again.
 func (s *Sender) delivered(ctx context.Context, m monitor.Mail) bool {
-	at := s.Now()
 	s.mu.Lock()
 	s.state.sent++
 	s.state.failures, s.state.text = 0, ""
 	delete(s.state.refused, m.To)
 	s.mu.Unlock()
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		mctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-		err := s.outbox.MailSent(mctx, m.ID, at)
-		cancel()
-		if err == nil {
-			s.log.Info("mail sent", "alert", m.AlertID, "mail", m.ID, "attempts", m.Attempts+1)
-			return true
-		}
-		s.log.Error("marking a mail as sent", "mail", m.ID, "err", err)
-		if ctx.Err() != nil {
-			return false
-		}
-		select {
-		case <-ctx.Done(): // one more try, above
-		case <-time.After(wait):
-		}
+	s.log.Info("mail sent", "alert", m.AlertID, "mail", m.ID, "attempts", m.Attempts+1)
+	s.unmarked[m.ID] = s.Now()
+	return s.mark(ctx, m.ID)
+}
+
+// mark tells the outbox of a delivery, also while the sender is being stopped.
+func (s *Sender) mark(ctx context.Context, id int64) bool {
+	mctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err := s.outbox.MailSent(mctx, id, s.unmarked[id]); err != nil {
+		s.log.Error("marking a mail as sent", "mail", id, "err", err)
+		return false
 	}
+	delete(s.unmarked, id)
+	return true
 }
 
 // mailRefused holds one mail back; it says false when the outbox does not take that, so that the round must end.

@@ -45,7 +45,7 @@ func (p *post) put(t *testing.T, to ...string) {
 	_, err := p.store.OpenAlert(t.Context(), secret, func(id int64) []monitor.Mail {
 		a := secret
 		a.ID = id
-		return compose(newRules(s), a, "", false)
+		return compose(newRules(s), a, &episode{nonce: fmt.Sprint("n", id)})
 	})
 	if err != nil {
 		t.Fatal(err)

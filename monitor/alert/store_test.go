@@ -16,6 +16,7 @@ var errStore = errors.New("disk on fire")
 type memStore struct {
 	mu     sync.Mutex
 	broken bool
+	unsure bool            // writes an alert and answers with an error all the same
 	alerts []monitor.Alert // ID is the index plus one
 	mails  []monitor.Mail
 	sent   map[int64]time.Time
@@ -45,12 +46,24 @@ func (s *memStore) breakDown(b bool) { s.mu.Lock(); s.broken = b; s.mu.Unlock() 
 func (s *memStore) OpenAlert(_ context.Context, a monitor.Alert, compose func(int64) []monitor.Mail) (int64, error) {
 	err := s.do(true, func() {
 		a.ID = int64(len(s.alerts) + 1)
+		mails := compose(a.ID)
+		for _, m := range mails {
+			for _, old := range s.mails {
+				if old.Key == m.Key {
+					a.ID = old.AlertID
+					return
+				}
+			}
+		}
 		s.alerts = append(s.alerts, a)
-		for _, m := range compose(a.ID) {
+		for _, m := range mails {
 			m.ID, m.AlertID = int64(len(s.mails)+1), a.ID
 			s.mails = append(s.mails, m)
 		}
 	})
+	if s.unsure && err == nil {
+		err = errStore
+	}
 	return a.ID, err
 }
 

@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -10,15 +9,15 @@ import (
 
 const clearedPrefix = "Over: "
 
-// compose makes the mails of a new alert. They leave the box unencrypted in the end, so they hold no device, no address
-// of one, no site and no name of a person: what happened, how grave it is, when, and where to look.
-func compose(r *rules, a monitor.Alert, hint string, wide bool) []monitor.Mail {
-	subject, body := words(r, a, hint)
+// compose makes the mails of an episode's alert, once it has its number. They leave the box unencrypted in the end, so
+// they hold no device, no address of one, no site and no name of a person: what happened, how grave it is, when, and
+// where to look.
+func compose(r *rules, a monitor.Alert, ep *episode) []monitor.Mail {
+	subject, body := words(r, a, ep.hint)
 	var mails []monitor.Mail
-	nonce := strings.ToLower(rand.Text()[:13]) // numbers begin again on a new box: a mail server may drop a Message-ID it knows
-	for i, to := range recipients(r, a, wide) {
+	for i, to := range recipients(r, a, ep.wide) {
 		mails = append(mails, monitor.Mail{
-			AlertID: a.ID, Key: fmt.Sprintf("alert-%d.%s.%d", a.ID, nonce, i), To: to, Subject: subject, Body: body,
+			AlertID: a.ID, Key: fmt.Sprintf("alert.%s.%d", ep.nonce, i), To: to, Subject: subject, Body: body,
 		})
 	}
 	return mails
