@@ -56,12 +56,15 @@ const busyTimeout = "5000"
 // that the kernel had not yet written, which may be half a minute, and the configured flush interval would be a lie. With
 // one commit an interval that costs one fsync.
 func openWriter(ctx context.Context, path, kind string) (*sql.DB, error) {
-	// SQLite gives its further files the permissions of the first.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
+	// SQLite gives its further files the permissions of the first. A file that exists must not be opened and closed here:
+	// that would drop the locks that other connections of this process hold on it (POSIX).
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	switch {
+	case err == nil:
+		err = f.Close()
+	case errors.Is(err, fs.ErrExist):
+		err = os.Chmod(path, 0o600)
 	}
-	err = errors.Join(f.Chmod(0o600), f.Close())
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +108,8 @@ func openReader(ctx context.Context, path, kind string) (db *sql.DB, ok bool, er
 	var version int
 	err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
 	switch {
+	case hasCode(err, codeCantOpen): // it is there, so it may not be read
+		err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	case err != nil:
 	case version > len(steps):
 		err = fmt.Errorf("schema %d: %w", version, ErrNewer)

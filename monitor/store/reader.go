@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 	"math"
 	"path/filepath"
 	"time"
@@ -19,12 +20,13 @@ type Reader struct {
 	db  *sql.DB // schoolgate.db
 }
 
-// OpenReader opens an existing state directory for reading.
+// OpenReader opens an existing state directory for reading. The error is fs.ErrNotExist when nothing was ever recorded there,
+// and fs.ErrPermission when this user may not read it.
 func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 	path := filepath.Join(dir, mainFile)
 	db, ok, err := openReader(ctx, path, "main")
 	if err == nil && !ok {
-		err = fmt.Errorf("%q does not exist: has schoolgate served from this directory yet?", path)
+		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the record: %w", err)

@@ -429,7 +429,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 }
 
 func TestReaderWithoutState(t *testing.T) {
-	if _, err := OpenReader(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if _, err := OpenReader(t.Context(), t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 }
