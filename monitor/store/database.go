@@ -23,9 +23,10 @@ var migrations embed.FS
 
 // The primary result codes of SQLite (https://www.sqlite.org/rescode.html) that are told apart here.
 const (
-	codeCorrupt = 11
-	codeFull    = 13
-	codeNotADB  = 26
+	codeCantOpen = 14
+	codeCorrupt  = 11
+	codeFull     = 13
+	codeNotADB   = 26
 )
 
 func hasCode(err error, codes ...int) bool {
