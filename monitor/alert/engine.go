@@ -133,7 +133,8 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) restore(ctx context.Context) bool {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		now := e.Now()
-		sctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		// Also when a stop comes first: finish would open again what is open.
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		alerts, err := e.store.OpenAlerts(sctx, now.Add(-systemAgain))
 		cancel()
 		if err == nil {

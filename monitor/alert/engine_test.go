@@ -321,6 +321,22 @@ func TestARestartMailsNothingTwice(t *testing.T) {
 	}
 }
 
+func TestAStopDuringTheStartMailsNothingTwice(t *testing.T) {
+	store := newMemStore()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		e := New(store, testSettings, slog.New(slog.DiscardHandler))
+		q := block("tablet-1", "s1.example", "hate", query.Category)
+		e.Done(&q)
+		if err := e.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantAlerts(t, store, `blocked warning "tablet-1" "s1.example" hate ×3`)
+	wantMails(t, store, 2)
+}
+
 func TestABrokenStoreLosesNoAlert(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemStore()

@@ -28,7 +28,10 @@ func newMemStore() *memStore {
 	return &memStore{sent: make(map[int64]time.Time), reason: make(map[int64]string)}
 }
 
-func (s *memStore) do(write bool, f func()) error {
+func (s *memStore) do(ctx context.Context, write bool, f func()) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken {
@@ -43,8 +46,8 @@ func (s *memStore) do(write bool, f func()) error {
 
 func (s *memStore) breakDown(b bool) { s.mu.Lock(); s.broken = b; s.mu.Unlock() }
 
-func (s *memStore) OpenAlert(_ context.Context, a monitor.Alert, compose func(int64) []monitor.Mail) (int64, error) {
-	err := s.do(true, func() {
+func (s *memStore) OpenAlert(ctx context.Context, a monitor.Alert, compose func(int64) []monitor.Mail) (int64, error) {
+	err := s.do(ctx, true, func() {
 		a.ID = int64(len(s.alerts) + 1)
 		mails := compose(a.ID)
 		for _, m := range mails {
@@ -67,15 +70,15 @@ func (s *memStore) OpenAlert(_ context.Context, a monitor.Alert, compose func(in
 	return a.ID, err
 }
 
-func (s *memStore) ExtendAlert(_ context.Context, id int64, last time.Time, add int64) error {
-	return s.do(true, func() {
+func (s *memStore) ExtendAlert(ctx context.Context, id int64, last time.Time, add int64) error {
+	return s.do(ctx, true, func() {
 		s.alerts[id-1].Last = last
 		s.alerts[id-1].Count += add
 	})
 }
 
-func (s *memStore) OpenAlerts(_ context.Context, since time.Time) (out []monitor.Alert, err error) {
-	err = s.do(false, func() {
+func (s *memStore) OpenAlerts(ctx context.Context, since time.Time) (out []monitor.Alert, err error) {
+	err = s.do(ctx, false, func() {
 		for _, a := range s.alerts {
 			if !a.Last.Before(since) {
 				out = append(out, a)
@@ -86,8 +89,8 @@ func (s *memStore) OpenAlerts(_ context.Context, since time.Time) (out []monitor
 	return out, err
 }
 
-func (s *memStore) NextMail(_ context.Context, now time.Time) (next monitor.Mail, ok bool, err error) {
-	err = s.do(false, func() {
+func (s *memStore) NextMail(ctx context.Context, now time.Time) (next monitor.Mail, ok bool, err error) {
+	err = s.do(ctx, false, func() {
 		for _, m := range s.mails {
 			if _, sent := s.sent[m.ID]; !sent && !m.NotBefore.After(now) {
 				next, ok = m, true
@@ -98,12 +101,12 @@ func (s *memStore) NextMail(_ context.Context, now time.Time) (next monitor.Mail
 	return next, ok, err
 }
 
-func (s *memStore) MailSent(_ context.Context, id int64, at time.Time) error {
-	return s.do(true, func() { s.sent[id] = at })
+func (s *memStore) MailSent(ctx context.Context, id int64, at time.Time) error {
+	return s.do(ctx, true, func() { s.sent[id] = at })
 }
 
-func (s *memStore) MailFailed(_ context.Context, id int64, next time.Time, reason string) error {
-	return s.do(true, func() {
+func (s *memStore) MailFailed(ctx context.Context, id int64, next time.Time, reason string) error {
+	return s.do(ctx, true, func() {
 		s.mails[id-1].Attempts++
 		s.mails[id-1].NotBefore = next
 		s.reason[id] = reason
