@@ -156,15 +156,19 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// memory is a sink that keeps what it takes in pieces, so that growing copies none.
+// memory is a sink that keeps what it takes in pieces, each twice as large as the one before up to a limit, so that
+// growing copies none.
 type memory struct{ pieces [][]byte }
 
 func (m *memory) Write(b []byte) (int, error) {
-	const piece = 1 << 20
+	const least, most = 4 << 10, 1 << 20
 	for rest := b; len(rest) > 0; {
 		last := len(m.pieces) - 1
-		if last < 0 || len(m.pieces[last]) == cap(m.pieces[last]) {
-			m.pieces = append(m.pieces, make([]byte, 0, piece))
+		if last < 0 {
+			m.pieces = append(m.pieces, make([]byte, 0, least))
+			last++
+		} else if size := cap(m.pieces[last]); len(m.pieces[last]) == size {
+			m.pieces = append(m.pieces, make([]byte, 0, min(2*size, most)))
 			last++
 		}
 		p := m.pieces[last]

@@ -115,12 +115,15 @@ type spill struct {
 // add writes a sorted run.
 func (s *spill) add(d *draft, sample func([]byte)) error {
 	if s.dir == "" {
-		var b bytes.Buffer
-		b.Grow(len(d.keys)/2 + 16)
-		if _, err := d.writeTo(bufio.NewWriter(&b), sample); err != nil {
+		var m memory
+		if _, err := d.writeTo(bufio.NewWriter(&m), sample); err != nil {
 			return err
 		}
-		s.runs = append(s.runs, &runReader{in: bufio.NewReaderSize(bytes.NewReader(b.Bytes()), 16<<10)})
+		pieces := make([]io.Reader, len(m.pieces))
+		for i, p := range m.pieces {
+			pieces[i] = bytes.NewReader(p)
+		}
+		s.runs = append(s.runs, &runReader{in: bufio.NewReaderSize(io.MultiReader(pieces...), 16<<10)})
 		return nil
 	}
 	if s.file == nil {
