@@ -232,6 +232,30 @@ func TestRunServesBeforeFetching(t *testing.T) {
 	})
 }
 
+func TestRunRetriesCompilingAChangedFile(t *testing.T) {
+	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "own.txt")
+	put(t, path, "own.example\n")
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t, dir, failing, config.List{Name: "own", Category: "gaming", Source: path})
+		advance(time.Minute)
+		l.stop()
+		l.CompileCmd = func(context.Context, Plan) error { return errors.New("out of memory") }
+		put(t, path, "own.example\nmore.example\n")
+		if err := l.Refresh(t.Context(), nil); err == nil {
+			t.Error("no error")
+		}
+		l.CompileCmd = nil
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- l.Run(ctx) }()
+		advance(2 * firstRetry)
+		stop()
+		if err := <-done; err != nil || l.published != 2 {
+			t.Errorf("published %d times (%v)", l.published, err)
+		}
+	})
+}
+
 func TestRunRetriesCompiling(t *testing.T) {
 	dir := t.TempDir()
 	put(t, folder(dir).raw("games"), names("game", 10))

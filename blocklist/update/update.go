@@ -95,12 +95,11 @@ func (u *Updater) Compiled() (at time.Time, err error) {
 // Run keeps the lists fresh until ctx ends, and then returns nil. What fails is logged, kept in Status and tried again.
 func (u *Updater) Run(ctx context.Context) error {
 	due := func(l config.List, m meta, now time.Time) bool { return !due(l, m, now).After(now) }
-	local := func(l config.List, m meta, now time.Time) bool { return !remote(l.Source) || due(l, m, now) }
-	failed := func(l config.List, m meta, now time.Time) bool { return m.Failures > 0 || local(l, m, now) }
+	failed := func(l config.List, m meta, now time.Time) bool { return m.Failures > 0 || due(l, m, now) }
 	none := func(config.List, meta, time.Time) bool { return false }
-	pick := local
+	pick := due
 	for {
-		u.attempt(ctx, none) // what is here already does not wait for a slow server
+		u.attempt(ctx, none) // what is here already, or changed on disk, does not wait for a slow server
 		u.attempt(ctx, pick)
 		if ctx.Err() != nil {
 			return nil

@@ -170,6 +170,55 @@ func TestRefreshKeepsLastGood(t *testing.T) {
 	}
 }
 
+func TestRefreshFromAnotherAddress(t *testing.T) {
+	s := newSite(t)
+	s.set("games", names("game", 10), 0)
+	s.set("mirror", names("game", 10), 0) // the same bytes and the same ETag, and yet another server's word
+	dir := t.TempDir()
+	u, _ := updater(t, dir, s.list("games", "gaming"))
+	if err := u.Refresh(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	l := s.list("mirror", "gaming")
+	l.Name = "games"
+	u.SetLists([]config.List{l}, config.Update{})
+	if err := u.Refresh(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "sent", map[string]int{"games": 1, "mirror": 1}, s.full)
+	expect(t, "source", identity(l), folder(dir).readMeta("games").SourceID)
+}
+
+func TestRefreshMendsDamagedCopy(t *testing.T) {
+	good := names("game", 10)
+	tests := []struct {
+		name, raw string // what became of the last good copy
+	}{
+		{"a changed byte", strings.Replace(good, "game5", "gbme5", 1)},
+		{"nothing readable", strings.Repeat("\x00", len(good))},
+		{"shorter", good[:len(good)/2]},
+		{"empty", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSite(t)
+			s.set("games", good, 0)
+			dir := t.TempDir()
+			u, last := updater(t, dir, s.list("games", "gaming"))
+			if err := u.Refresh(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			put(t, folder(dir).raw("games"), tt.raw)
+			Compile(t.Context(), u.plan(), monday) // notices, whatever it can make of it
+			if err := u.Refresh(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, "mended", []string{"games"}, holders(t, last(), "game5.example"))
+			expect(t, "sent", 2, s.full["games"])
+		})
+	}
+}
+
 func TestRefreshWithoutETag(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, goodList) })
 	compiled := 0
