@@ -1,0 +1,188 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+
+	"schoolgate/config"
+	"schoolgate/monitor"
+	"schoolgate/monitor/record"
+	"schoolgate/resolver/query"
+)
+
+func tallyOf(a monitor.Alert) record.Tally {
+	return record.Tally{Rule: query.Category, Category: a.Category}
+}
+
+// finding is one sentence on what stands out, and where the page says more.
+type finding struct {
+	Grave bool // marked, in words too
+	Text  string
+	Where string // id of a section
+	Link  string // its words
+}
+
+// decision is one item of the checklist.
+type decision struct {
+	Text  string
+	Where string
+	Link  string
+}
+
+// headline is the first paragraph: how much was asked and how much was refused.
+func (c *count) headline(span Span) []string {
+	t := c.totals()
+	if t.Requests == 0 {
+		return []string{
+			"The record holds not one request for this time.",
+			"Either nobody used a device, or no device asks Schoolgate: find out which before relying on this report.",
+		}
+	}
+	all := []string{fmt.Sprintf("%s asked for names of sites %s, on %s. Schoolgate refused %s of these requests%s%s.",
+		count1(t.Devices, "device"), times(t.Requests), count1(t.Days, "day"), orNone(zeroless(t.Refused), "none"), share(t.Refused, t.Requests), steeredWords(t.Steered))}
+	if c.cal.past < c.cal.n {
+		all = append(all, "The time that this report is about is not over: it tells of what there is so far.")
+	}
+	return append(all, "One visit to a page makes many requests, and apps make them without anybody touching the device: the numbers compare weeks and devices, they do not count visits or people.")
+}
+
+func times(n int64) string {
+	if n == 1 {
+		return "once"
+	}
+	return thousands(n) + " times"
+}
+
+func zeroless(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return thousands(n)
+}
+
+func share(part, whole int64) string {
+	if part == 0 || whole == 0 {
+		return ""
+	}
+	p := float64(part) / float64(whole) * 100
+	if p < 0.1 {
+		return " (less than 1 in 1,000)"
+	}
+	return fmt.Sprintf(" (%.1f %%)", p)
+}
+
+func steeredWords(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return ", and answered " + thousands(n) + " with the safe form of a search engine"
+}
+
+// findings is what stands out, the gravest first.
+func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []finding {
+	var all []finding
+	say := func(grave bool, where, link, format string, args ...any) {
+		all = append(all, finding{Grave: grave, Text: fmt.Sprintf(format, args...), Where: where, Link: link})
+	}
+	for _, k := range c.order {
+		s := &c.kindSums[k]
+		switch {
+		case !c.kinds[k].grave() || s.n == 0:
+		case c.kinds[k] == illegal:
+			say(true, "sec-illegal", "Illegal tier", "The illegal tier refused %s by %s, on %s. Each of these must have been reported when it happened.",
+				count1(s.n, "request"), count1(s.devices.len(), "device"), count1(s.days, "day"))
+		default:
+			say(true, "sec-devices", "Devices", "%s: %s refused to %s, on %s.", c.kinds[k].label(), count1(s.n, "request"), count1(s.devices.len(), "device"), count1(s.days, "day"))
+		}
+	}
+	if n := c.repeatingDevices(repeats); n > 0 {
+		say(true, "sec-repeats", "Repeated attempts", "%s asked for the same refused site in a grave category on more than one day.", count1(n, "device"))
+	}
+	if s := c.bypassSums(); s.n > 0 {
+		say(false, "sec-bypass", "Ways round the filter", "%s asked for services that lead past the filter (%s).", count1(s.devices.len(), "device"), count1(s.n, "request"))
+	}
+	if len(wrong) > 0 {
+		say(false, "sec-overblocked", "Refused wrongly?", "%s may be refused wrongly.", count1(len(wrong), "site"))
+	}
+	if b := c.blind(span); b > 0 {
+		say(true, "sec-record", "Is the record whole?", "Schoolgate did not run for %s in all, and recorded nothing then.", duration(b))
+	}
+	if lost := c.totals().Lost; lost > 0 {
+		say(true, "sec-record", "Is the record whole?", "%s known to be missing from the record.", was(lost, "row is", "rows are"))
+	}
+	if n := c.unexplained(); n > 0 {
+		say(false, "sec-record", "Is the record whole?", "%s without a single request and without a known reason.", was(int64(n), "weekday passed", "weekdays passed"))
+	}
+	if n := len(c.fellSilent()); n > 0 {
+		say(false, "sec-silent", "Devices that fell silent", "%s in regular use fell silent.", count1(n, "device"))
+	}
+	if !slices.ContainsFunc(all, func(f finding) bool { return f.Grave }) && c.sums.requests > 0 {
+		all = append([]finding{{Text: "Nothing was refused in the gravest categories (illegal, extremism, hate, pornography), and no gap in the record is known."}}, all...)
+	}
+	return all
+}
+
+func was(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return thousands(n) + " " + many
+}
+
+func (c *count) repeatingDevices(all []repeated) int {
+	var s set
+	for _, r := range all {
+		if c.kinds[r.key.kind].grave() {
+			s.add(r.key.device)
+		}
+	}
+	return s.len()
+}
+
+func (c *count) bypassSums() *kindSums {
+	if k, ok := c.kindAt[kind{config.Circumvent, query.Category}]; ok {
+		return &c.kindSums[k]
+	}
+	return &kindSums{}
+}
+
+// unexplained counts weekdays without a request that no gap explains.
+func (c *count) unexplained() (n int) {
+	for _, r := range c.silentRuns() {
+		if !c.wasDown(r) {
+			n += c.weekdays(r)
+		}
+	}
+	return n
+}
+
+// decisions is the checklist: what this term raises, then what every term asks.
+func (c *count) decisions(span Span, repeats []repeated, wrong []candidate) []decision {
+	var all []decision
+	ask := func(when bool, where, link, text string) {
+		if when {
+			all = append(all, decision{text, where, link})
+		}
+	}
+	t := c.totals()
+	ask(t.Illegal > 0, "sec-illegal", "Illegal tier", "For each day on which the illegal tier refused something: was it reported, to whom, and what was the outcome?")
+	ask(!c.hasIllegal(), "sec-illegal", "Illegal tier", "No licensed list of illegal material is loaded here. Who enforces the lists of the Internet Watch Foundation and the police for this school, and when was that last proven?")
+	ask(c.repeatingDevices(repeats) > 0, "sec-repeats", "Repeated attempts", "For each device that asked again and again in a grave category: who used it, was it a person or an app, and what support or action follows?")
+	ask(c.graveRefused(), "sec-devices", "Devices", "Which refusals in the gravest categories become a concern to be recorded, and is each of them recorded?")
+	ask(c.bypassSums().n > 0, "sec-bypass", "Ways round the filter", "Are the devices that asked for ways round the filter known, and is software of that kind removed from them?")
+	ask(len(wrong) > 0, "sec-overblocked", "Refused wrongly?", "Which of the sites that may be refused wrongly should be allowed, for whom, and until when?")
+	ask(t.Alerts > 0, "sec-alerts", "Alerts", "Was each alert looked at, and is it written down what was done?")
+	ask(len(c.changesTable().Rows) > 0, "sec-changes", "Changes", "Was each change of settings risk assessed and agreed with the leadership before it was made?")
+	ask(c.blind(span) > 0 || t.Lost > 0, "sec-record", "Is the record whole?", "What caused the gaps in the record, and what will prevent the next one?")
+	ask(c.unexplained() > 0, "sec-record", "Is the record whole?", "Is there a good reason for each weekday without requests, such as a holiday?")
+	ask(len(c.fellSilent()) > 0, "sec-silent", "Devices that fell silent", "What became of the devices that fell silent: put away, or connected in another way that is not filtered?")
+	ask(slices.ContainsFunc(c.site.Lists, func(l List) bool { return l.Problem != "" }), "sec-policy", "Lists and policy", "Who sees to the lists that have a problem?")
+	ask(true, "sec-policy", "Lists and policy", "Does what each group may use still fit its age, needs and curriculum? Is anything new in use (devices, apps, services) that calls for another risk assessment?")
+	ask(true, "sec-limits", "What this cannot show", "Is filtering checked on each kind of device, for each group, and is the result of the check written down?")
+	ask(true, "sec-limits", "What this cannot show", "Is what this filter cannot see covered by supervision and teaching?")
+	return all
+}
+
+func (c *count) graveRefused() bool {
+	return slices.ContainsFunc(c.order, func(k int) bool { return c.kinds[k].grave() && c.kinds[k] != illegal && c.kindSums[k].n > 0 })
+}

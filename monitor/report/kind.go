@@ -1,0 +1,147 @@
+package report
+
+import (
+	"slices"
+	"strings"
+
+	"schoolgate/config"
+	"schoolgate/monitor/record"
+	"schoolgate/resolver/query"
+)
+
+// kind is why a request was refused: a category of lists, or else a rule. Each refusal is of exactly one kind.
+type kind struct {
+	category string     // "" where no list decided
+	rule     query.Rule // Default for the kind that stands for all beyond the bound
+}
+
+const (
+	otherKinds    = "(other categories)"
+	bypassSignals = "Signals of other DNS services"
+)
+
+var illegal = kind{config.IllegalTier, query.Illegal}
+
+// kindOf sorts a refusal. Whatever bears one mark of the illegal tier is of it, so that no name can slip through.
+func kindOf(t record.Tally) kind {
+	switch {
+	case t.Rule == query.Illegal || t.Category == config.IllegalTier || t.Name == record.Withheld:
+		return illegal
+	case t.Rule == query.Category:
+		return kind{t.Category, query.Category}
+	default:
+		return kind{rule: t.Rule}
+	}
+}
+
+// gravity is the order in which a reader should see categories; the same as that of verdicts.
+var gravity = [...]string{
+	config.IllegalTier, config.Extremism, config.Hate, config.Pornography, config.Gambling, config.Circumvent,
+	config.SocialMedia, config.Gaming,
+}
+
+// rank is lower for graver kinds: the known categories, then the school's own, then blocks by rule.
+func (k kind) rank() int {
+	if i := slices.Index(gravity[:], k.category); i >= 0 {
+		return i
+	}
+	if k.category != "" {
+		return len(gravity)
+	}
+	return len(gravity) + 1 + int(k.rule)
+}
+
+// grave says whether one refusal is worth a person's look.
+func (k kind) grave() bool {
+	switch k.category {
+	case config.IllegalTier, config.Extremism, config.Hate, config.Pornography:
+		return true
+	}
+	return false
+}
+
+func compareKinds(a, b kind) int {
+	if d := a.rank() - b.rank(); d != 0 {
+		return d
+	}
+	return strings.Compare(a.category, b.category)
+}
+
+// key is the kind in the CSV.
+func (k kind) key() string {
+	if k.category != "" {
+		return k.category
+	}
+	return "rule:" + k.rule.String()
+}
+
+// label is the kind on the page.
+func (k kind) label() string {
+	switch k.category {
+	case config.IllegalTier:
+		return "Illegal tier"
+	case config.Circumvent:
+		return "Ways round the filter"
+	case config.Extremism, config.Hate, config.Pornography, config.Gambling, config.SocialMedia, config.Gaming:
+		s := strings.ReplaceAll(k.category, "-", " ")
+		return strings.ToUpper(s[:1]) + s[1:]
+	case "":
+	default:
+		return k.category
+	}
+	switch k.rule {
+	case query.OwnBlock:
+		return "Own block list"
+	case query.Approved:
+		return "Not on the approved list"
+	case query.Stopped:
+		return "Internet switched off"
+	case query.Bypass:
+		return bypassSignals
+	case query.Category:
+		return "A list without a category"
+	default:
+		return "Another rule"
+	}
+}
+
+// what says in a sentence what the kind holds.
+func (k kind) what() string {
+	switch k.category {
+	case config.IllegalTier:
+		return "Sites that the licensed lists of unlawful material name. Refused to everyone, and nobody can change that. Their names are never kept."
+	case config.Extremism:
+		return "Sites that promote terrorism, violence or extremist views."
+	case config.Hate:
+		return "Sites that promote hatred of people for their race, religion, sex, orientation or disability."
+	case config.Pornography:
+		return "Pornography and other sexual material."
+	case config.Gambling:
+		return "Betting, casinos and lotteries."
+	case config.Circumvent:
+		return "VPN, proxy and encrypted-DNS services, which would lead past this filter."
+	case config.SocialMedia:
+		return "Social networks and messaging between strangers."
+	case config.Gaming:
+		return "Games, and the services that games talk to. Apps often ask for these by themselves."
+	case otherKinds:
+		return "Categories beyond the number that one report tells apart."
+	case "":
+	default:
+		return "A category of lists that the school added."
+	}
+	switch k.rule {
+	case query.OwnBlock:
+		return "Names that the school itself put on its block list."
+	case query.Approved:
+		return "Names asked for by a group that may use approved names only. Most of these are apps working in the background."
+	case query.Stopped:
+		return "Everything asked for while a group, or everyone, was switched off."
+	case query.Bypass:
+		return "Browsers and systems asking on their own whether they may use another DNS service. Refusing it keeps them on the filter; it is no sign of intent."
+	case query.Category:
+		return "Names of a list that had no category."
+	default:
+		return "Refused by a rule that this version does not know."
+	}
+}

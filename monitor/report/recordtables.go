@@ -1,0 +1,308 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"schoolgate/config"
+	"schoolgate/monitor"
+)
+
+// startKind is the kind of the change that every start of the program leaves.
+const startKind = "start"
+
+const (
+	changeRows = 150
+	updateRows = 80
+	gapRows    = 100
+)
+
+func (c *count) alertsTable() table {
+	t := table{
+		ID: "alerts", Caption: "Alerts", Keys: 2, Empty: "There were no alerts.",
+		Head: []column{col("Number"), col("Began"), col("Ended"), col("About"), col("Severity"), col("Device"), col("Site or fault"), numCol("Requests"), handCol("Who looked, and what was done")},
+	}
+	if c.alertsCut {
+		t.Note = fmt.Sprintf("Only the newest %d are shown.", maxAlerts)
+	}
+	for _, a := range c.alerts {
+		about, what := "The appliance itself", cmp.Or(a.Text, a.Code)
+		switch a.Kind {
+		case monitor.Blocked:
+			about, what = kindOf(tallyOf(a)).label(), a.Site
+		case monitor.Illegal:
+			about, what = illegal.label(), "not kept"
+		case monitor.System:
+		}
+		t.Rows = append(t.Rows, []cell{
+			num(a.ID), momentCell(a.First, c.cal.loc), momentCell(a.Last, c.cal.loc), text(about), text(a.Severity.String()),
+			text(orNone(a.Device, "–")), text(orNone(what, "–")), num(a.Count), blank(),
+		})
+	}
+	return t
+}
+
+// changesTable is what people changed; what lists changed by themselves stands apart, or it would hide this.
+func (c *count) changesTable() table {
+	t := table{
+		ID: "changes", Caption: "Changes of settings", Keys: 1, Empty: "No setting was changed.",
+		Head: []column{col("When"), col("What"), col("Details"), handCol("Asked for and agreed by")},
+	}
+	for _, ch := range c.changes {
+		if ch.Kind != "lists" && ch.Kind != startKind {
+			t.Rows = append(t.Rows, []cell{momentCell(ch.At, c.cal.loc), text(ch.Summary), lines(ch.Detail), blank()})
+		}
+	}
+	if more := len(t.Rows) - changeRows; more > 0 {
+		t.Note = fmt.Sprintf("The last %d are shown; %d earlier ones are in the record.", changeRows, more)
+		t.Rows = t.Rows[more:]
+	}
+	return t
+}
+
+func (c *count) updatesTable() table {
+	t := table{
+		ID: "updates", Caption: "New versions of lists, and starts of the program", Keys: 1, Empty: "No list changed, and the program was not started.",
+		Head: []column{col("When"), col("What"), col("Details")},
+	}
+	for _, ch := range c.changes {
+		if ch.Kind == "lists" || ch.Kind == startKind {
+			t.Rows = append(t.Rows, []cell{momentCell(ch.At, c.cal.loc), text(ch.Summary), lines(ch.Detail)})
+		}
+	}
+	if more := len(t.Rows) - updateRows; more > 0 {
+		t.Note = fmt.Sprintf("The last %d are shown; %d earlier ones are in the record.", updateRows, more)
+		t.Rows = t.Rows[more:]
+	}
+	return t
+}
+
+// down says of a gap whether nothing was filtered or recorded in all of it, rather than some rows lost.
+func down(g monitor.Gap) bool { return g.Reason != "dropped" }
+
+func (c *count) gapsTable() table {
+	t := table{
+		ID: "gaps", Caption: "Gaps in the record", Keys: 1, Empty: "The record has no gap.",
+		Head: []column{col("From"), col("To"), col("Length"), col("Reason"), numCol("Rows lost")},
+	}
+	for _, g := range c.gaps {
+		reason := g.Reason
+		switch reason {
+		case "stopped":
+			reason = "the program was stopped"
+		case "killed":
+			reason = "power cut or crash"
+		case "dropped":
+			reason = "more requests than could be written down; they were filtered all the same"
+		}
+		t.Rows = append(t.Rows, []cell{momentCell(g.From, c.cal.loc), momentCell(g.To, c.cal.loc), text(duration(g.To.Sub(g.From))), text(reason), num(g.Lost)})
+	}
+	if more := len(t.Rows) - gapRows; more > 0 {
+		longest := func(a, b monitor.Gap) int { return cmp.Compare(b.To.Sub(b.From), a.To.Sub(a.From)) }
+		least := slices.SortedStableFunc(slices.Values(c.gaps), longest)[gapRows-1]
+		t.Note = fmt.Sprintf("There are %d more, none of them longer than %s.", more, duration(least.To.Sub(least.From)))
+		kept := t.Rows[:0:0]
+		for i, g := range c.gaps {
+			if len(kept) < gapRows && longest(g, least) <= 0 {
+				kept = append(kept, t.Rows[i])
+			}
+		}
+		t.Rows = kept
+	}
+	return t
+}
+
+// blind is how long, within the span and until now, the program did not run.
+func (c *count) blind(span Span) (sum time.Duration) {
+	end := span.To
+	if c.site.Made.Before(end) {
+		end = c.site.Made
+	}
+	reached := span.From
+	for _, g := range slices.SortedFunc(slices.Values(c.gaps), func(a, b monitor.Gap) int { return a.From.Compare(b.From) }) {
+		from, to := g.From, g.To
+		if from.Before(reached) {
+			from = reached
+		}
+		if to.After(end) {
+			to = end
+		}
+		if down(g) && from.Before(to) {
+			sum += to.Sub(from)
+			reached = to
+		}
+	}
+	return sum
+}
+
+// duration writes a length of time in the words of the two largest units.
+func duration(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	parts := []struct {
+		unit string
+		n    int64
+	}{
+		{"day", int64(d / (24 * time.Hour))}, {"hour", int64(d / time.Hour % 24)}, {"minute", int64(d / time.Minute % 60)}, {"second", int64(d / time.Second % 60)},
+	}
+	for i, p := range parts {
+		if p.n > 0 {
+			s := count1(p.n, p.unit)
+			if i+1 < len(parts) && parts[i+1].n > 0 {
+				s += " " + count1(parts[i+1].n, parts[i+1].unit)
+			}
+			return s
+		}
+	}
+	return "under a second"
+}
+
+// count1 is a number and its noun.
+func count1[T int | int64](n T, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return thousands(int64(n)) + " " + noun + "s"
+}
+
+// silentRuns are days, over by now, without one request.
+func (c *count) silentRuns() [][2]int {
+	return c.cal.runs(func(i int) bool { return c.days[i].requests == 0 })
+}
+
+func (c *count) weekdays(run [2]int) (n int) {
+	for i := run[0]; i < run[1]; i++ {
+		if !c.cal.weekend(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// wasDown says whether the program did not run in all of the days.
+func (c *count) wasDown(run [2]int) bool {
+	from, to := c.cal.start(run[0]), c.cal.start(run[1])
+	return slices.ContainsFunc(c.gaps, func(g monitor.Gap) bool { return down(g) && !g.From.After(from) && !g.To.Before(to) })
+}
+
+func (c *count) silentDaysTable() table {
+	t := table{
+		ID: "silentdays", Caption: "Days without a single request", Keys: 1, Empty: "There was a request on every day.",
+		Head: []column{col("From"), col("To"), numCol("Days"), numCol("Mondays to Fridays"), col("What is known"), handCol("Reason")},
+	}
+	for _, r := range c.silentRuns() {
+		known := "not known: a holiday, a closure, or devices that did not ask this filter"
+		switch {
+		case c.wasDown(r):
+			known = "the program was not running"
+		case c.site.Retention > 0 && c.cal.start(r[1]).Before(c.site.Made.Add(-c.site.Retention)):
+			known = "older than the record is kept"
+		case c.weekdays(r) == 0:
+			known = "a weekend"
+		}
+		t.Rows = append(t.Rows, []cell{
+			dateCell(c.cal.date(r[0])), dateCell(c.cal.date(r[1] - 1)), num(int64(r[1] - r[0])), num(int64(c.weekdays(r))), text(known), blank(),
+		})
+	}
+	return t
+}
+
+func (c *count) listsTable() table {
+	t := table{
+		ID: "lists", Caption: "Lists in use when this report was made", Keys: 1, Empty: "No list was given to this report.",
+		Head: []column{col("List"), col("Category"), numCol("Entries"), col("Last found current"), col("Problem")},
+	}
+	for _, l := range c.site.Lists {
+		row := []cell{text(l.Name), named(kind{category: l.Category}.label(), l.Category), num(int64(l.Entries)), text("not known"), text(orNone(l.Problem, "none known"))}
+		if l.Entries == 0 {
+			row[2] = text("not known")
+		}
+		if !l.Fetched.IsZero() {
+			row[3] = momentCell(l.Fetched, c.cal.loc)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// hasIllegal says whether any list of the illegal tier is configured.
+func (c *count) hasIllegal() bool {
+	return slices.ContainsFunc(c.site.Lists, func(l List) bool { return l.Category == config.IllegalTier })
+}
+
+func (c *count) policyTable() table {
+	t := table{
+		ID: "policy", Caption: "What each group may use, when this report was made", Keys: 1, Empty: "No policy was given to this report.",
+		Head: []column{col("Group"), col("Refused"), col("Searches"), col("At certain hours")},
+		Note: "The illegal tier is refused to everyone in any case.",
+	}
+	for _, g := range c.site.Groups {
+		name := g.Name
+		if name == c.site.Default {
+			name += " (also every unknown device)"
+		}
+		t.Rows = append(t.Rows, []cell{named(name, g.Name), text(refuses(g)), text(searches(g)), lines(hours(g))})
+	}
+	return t
+}
+
+func refuses(g config.Group) string {
+	if !g.Internet {
+		return "everything: the internet is switched off for this group"
+	}
+	var own []string
+	for _, b := range g.Block {
+		own = append(own, kind{category: b}.label())
+	}
+	s := strings.Join(own, ", ")
+	if g.AllowOnly {
+		s = "everything but " + count1(len(g.Approved)+len(g.Allow), "approved name")
+	}
+	if n := len(g.Deny); n > 0 {
+		s += "; and " + count1(n, "name") + " of its own"
+	}
+	if n := len(g.Allow); n > 0 && !g.AllowOnly {
+		s += "; but " + count1(n, "name") + " allowed as an exception"
+	}
+	return orNone(s, "nothing but the illegal tier")
+}
+
+func searches(g config.Group) string {
+	s := "as the person sets them"
+	if g.SafeSearch {
+		s = "safe search, which cannot be turned off"
+	}
+	switch g.YouTube {
+	case config.YouTubeStrict:
+		s += "; YouTube strictly restricted"
+	case config.YouTubeModerate:
+		s += "; YouTube moderately restricted"
+	case config.YouTubeOff:
+	}
+	return s
+}
+
+func hours(g config.Group) string {
+	var all []string
+	for _, h := range g.Hours {
+		days := "every day"
+		if len(h.Days) > 0 {
+			var names []string
+			for _, d := range h.Days {
+				names = append(names, time.Weekday(d).String())
+			}
+			days = strings.Join(names, ", ")
+		}
+		s := fmt.Sprintf("%s, %s to %s:", days, h.From, h.To)
+		if len(h.Block) > 0 {
+			s += " also refused: " + strings.Join(h.Block, ", ")
+		}
+		if len(h.Allow) > 0 {
+			s += " not refused: " + strings.Join(h.Allow, ", ")
+		}
+		all = append(all, s)
+	}
+	return strings.Join(all, "\n")
+}
