@@ -45,7 +45,7 @@ func TestRetain(t *testing.T) {
 					want = append(want, r)
 				}
 			}
-			if diff := gocmp.Diff(newestFirst(want), newestFirst(search(t, s.Reader, record.Filter{})), equal); diff != "" {
+			if diff := diffRows(want, search(t, s.Reader, record.Filter{})); diff != "" {
 				t.Errorf("%.2000s", diff)
 			}
 			appendAll(t, s, want[len(want)-10:]) // what it remembers must still be so
@@ -116,7 +116,7 @@ func TestDamagedMonthIsSetAside(t *testing.T) {
 			}
 			later := sample(2, 50, c.Time, c.Add(time.Hour))
 			appendAll(t, s, later)
-			if diff := gocmp.Diff(newestFirst(append(feb, later...)), newestFirst(search(t, s.Reader, record.Filter{})), equal); diff != "" {
+			if diff := diffRows(append(feb, later...), search(t, s.Reader, record.Filter{})); diff != "" {
 				t.Errorf("%.2000s", diff)
 			}
 			if _, err := os.Stat(m.path(dir) + ".damaged"); err != nil {
@@ -194,12 +194,12 @@ func TestDiskFull(t *testing.T) {
 	if conditions := s.Conditions(); len(conditions) != 1 || conditions[0].Code != "record.full" || !conditions[0].Since.Equal(c.Time) {
 		t.Errorf("conditions %+v", conditions)
 	}
-	if diff := gocmp.Diff(newestFirst(rows[:written]), newestFirst(search(t, s.Reader, record.Filter{})), equal); diff != "" {
+	if diff := diffRows(rows[:written], search(t, s.Reader, record.Filter{})); diff != "" {
 		t.Errorf("%.2000s", diff)
 	}
 	limit = "100000"
 	appendAll(t, s, rows[written:])
-	if diff := gocmp.Diff(newestFirst(rows), newestFirst(search(t, s.Reader, record.Filter{})), equal); diff != "" {
+	if diff := diffRows(rows, search(t, s.Reader, record.Filter{})); diff != "" {
 		t.Errorf("%.2000s", diff)
 	}
 	if conditions := s.Conditions(); len(conditions) != 0 {

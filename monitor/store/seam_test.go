@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
-
 	"schoolgate/blocklist/domain"
 	"schoolgate/monitor/journal"
 	"schoolgate/monitor/record"
@@ -45,7 +43,7 @@ func TestFromJournalToSearch(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if diff := gocmp.Diff(newestFirst(want), newestFirst(search(t, s.Reader, record.Filter{})), equal); diff != "" {
+	if diff := diffRows(want, search(t, s.Reader, record.Filter{})); diff != "" {
 		t.Errorf("%.2000s", diff)
 	}
 }
