@@ -98,17 +98,20 @@ func (s *Set) lastCode(code uint64) int {
 	at := 0
 	for i := len(s.levels) - 1; i >= 0; i-- {
 		group := s.levels[i][at*groupSize:][:groupSize]
-		n := 0
-		for j := 0; j < groupSize; j += 8 {
-			_, larger := bits.Sub64(code, binary.LittleEndian.Uint64(group[j:]), 0)
-			n += 1 - int(larger)
-		}
+		n := groupCodes - int(larger(group[0:], code)+larger(group[8:], code)+larger(group[16:], code)+larger(group[24:], code)+
+			larger(group[32:], code)+larger(group[40:], code)+larger(group[48:], code)+larger(group[56:], code))
 		if n == 0 {
 			return -1
 		}
 		at = at*groupCodes + n - 1
 	}
 	return at
+}
+
+// larger is 1 if the code in b is larger than this one, else 0. It jumps nowhere, since nobody could foresee where.
+func larger(b []byte, code uint64) uint64 {
+	_, borrow := bits.Sub64(code, binary.LittleEndian.Uint64(b), 0)
+	return borrow
 }
 
 func (s *Set) codeAt(page int) uint64 { return binary.LittleEndian.Uint64(s.levels[0][page<<3:]) }
