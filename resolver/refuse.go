@@ -80,13 +80,5 @@ func reply(q *query.Query, req, dst []byte, b wire.Blocked, why wire.EDE) []byte
 	if b.Kind == wire.BlockNXDomain {
 		q.RCode = wire.NXDomain
 	}
-	return fit(q, wire.AppendBlocked(dst, req, &q.Question, b, why), len(dst))
-}
-
-// fit cuts the reply, which begins at out[start], to what the client takes over its transport.
-func fit(q *query.Query, out []byte, start int) []byte {
-	if q.Proto != query.UDP {
-		return out
-	}
-	return out[:start+len(wire.Fit(out[start:], &q.Question))]
+	return wire.AppendBlocked(dst, req, &q.Question, b, why)
 }

@@ -47,8 +47,8 @@ func (r *Resolver) State() *State { return r.state.Load() }
 // each query, so a changed policy holds at once.
 func (r *Resolver) Swap(next *State) { r.state.Store(next) }
 
-// Resolve answers req, whose question is parsed in q, appending the reply to dst. It may wait for an upstream. What was
-// found on the way is left in q.
+// Resolve answers req, whose question is parsed in q, appending the reply to dst; it is for the listener to cut it to
+// what the client takes. It may wait for an upstream. What was found on the way is left in q.
 func (r *Resolver) Resolve(ctx context.Context, q *query.Query, req, dst []byte) []byte {
 	if out, done := r.Inline(q, req, dst); done {
 		return out
@@ -81,7 +81,7 @@ func (r *Resolver) Inline(q *query.Query, req, dst []byte) (out []byte, done boo
 		return s.refuse(q, req, dst), true
 	}
 	q.Source, q.RCode = query.Cache, e.RCode()
-	return fit(q, e.Append(dst, req, &q.Question, q.Start), len(dst)), true
+	return e.Append(dst, req, &q.Question, q.Start), true
 }
 
 // ask gets the answer from an upstream, or from the past when none replies.
@@ -92,11 +92,16 @@ func (r *Resolver) ask(ctx context.Context, q *query.Query, req, dst []byte) []b
 	}
 	if q.Question.Type == wire.TypeANY { // RFC 8482: an answer that is of no use to who would amplify with it
 		q.Source, q.RCode = query.Policy, wire.NoError
-		return fit(q, wire.AppendAny(dst, req, &q.Question, anyTTL), len(dst))
+		return wire.AppendAny(dst, req, &q.Question, anyTTL)
+	}
+	old, state := r.cache.Get(&q.Question, q.Start)
+	if state != cache.Miss {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, staleAfter)
+		defer cancel()
 	}
 	e, err := r.fetch(ctx, s, &q.Question, q.Start)
 	if err != nil {
-		old, state := r.cache.Get(&q.Question, q.Start)
 		if state == cache.Miss {
 			return fail(q, req, dst, err)
 		}
@@ -104,13 +109,13 @@ func (r *Resolver) ask(ctx context.Context, q *query.Query, req, dst []byte) []b
 			return s.refuse(q, req, dst)
 		}
 		q.Source, q.RCode = query.Stale, old.RCode()
-		return fit(q, old.AppendStale(dst, req, &q.Question, staleAnswer), len(dst))
+		return old.AppendStale(dst, req, &q.Question, staleAnswer)
 	}
 	if !s.judgeTargets(q, e) {
 		return s.refuse(q, req, dst)
 	}
 	q.Source, q.RCode = query.Upstream, e.RCode()
-	return fit(q, e.Append(dst, req, &q.Question, q.Start), len(dst))
+	return e.Append(dst, req, &q.Question, q.Start)
 }
 
 // What an upstream's reply can be short of. A SERVFAIL of its own is worth a stale answer, if there is one (RFC 8767
@@ -143,6 +148,10 @@ func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question,
 	}
 	return e, nil
 }
+
+// staleAfter is how long the upstreams may take when there is an answer past its time to fall back on (RFC 8767 section
+// 5: 1.8 seconds, before clients give up).
+const staleAfter = 1800 * time.Millisecond
 
 // anyTTL is how long the answer to ANY may be kept, in seconds.
 const anyTTL = 3600

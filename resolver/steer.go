@@ -49,7 +49,7 @@ func (r *Resolver) steer(ctx context.Context, q *query.Query, req, dst []byte) [
 	// The question is as long in the packed message as in the request, so what follows can be taken as it is.
 	h := wire.Header{Answers: uint16(len(m.Answer))}
 	q.RCode = wire.NoError
-	return fit(q, wire.AppendReply(dst, req, &q.Question, h, packed[q.Question.End:], wire.EDE{}), len(dst))
+	return wire.AppendReply(dst, req, &q.Question, h, packed[q.Question.End:], wire.EDE{})
 }
 
 // addresses gets the answer to target from the cache or an upstream as records.

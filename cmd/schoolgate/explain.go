@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
+	"schoolgate/config"
+	"schoolgate/monitor/device"
+	"schoolgate/resolver/policy"
+	"schoolgate/resolver/query"
+)
+
+// explanation is what explain --json prints.
+type explanation struct {
+	Name     string        `json:"name"`
+	Group    string        `json:"group"`
+	Device   string        `json:"device,omitempty"`
+	At       time.Time     `json:"at"`
+	Verdict  string        `json:"verdict"`
+	Rule     string        `json:"rule"`
+	Category string        `json:"category,omitempty"`
+	List     string        `json:"list,omitempty"`
+	Target   string        `json:"target,omitempty"`
+	Steps    []explainStep `json:"steps"`
+}
+
+type explainStep struct {
+	Number  int           `json:"number"`
+	Matched bool          `json:"matched"`
+	Title   string        `json:"title"`
+	Finding string        `json:"finding"`
+	Lists   []policy.Held `json:"lists,omitempty"`
+}
+
+func runExplain(_ context.Context, c *call) error {
+	f := flags("explain")
+	where := configFlag(f)
+	client, group, at := f.String("client", "", ""), f.String("group", "", ""), f.String("at", "now", "")
+	asJSON := f.Bool("json", false, "")
+	rest, err := parse(f, c.args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return usage("schoolgate explain bbc.co.uk", "explain takes one name")
+	}
+	if *client != "" && *group != "" {
+		return usage("a client has a group: give one of the two", "--client and --group together")
+	}
+	cfg, err := loadConfig(*where)
+	if err != nil {
+		return err
+	}
+	when, err := moment(*at, time.Now(), cfg.Location(), false)
+	if err != nil {
+		return err
+	}
+	name, note, err := nameOf(rest[0])
+	if err != nil {
+		return err
+	}
+	who, err := clientOf(cfg, *client, *group)
+	if err != nil {
+		return err
+	}
+	set, err := currentSet(cfg)
+	if err != nil {
+		return err
+	}
+	p, err := policy.Compile(cfg, set.Lists(), categories(cfg))
+	if err != nil {
+		return err
+	}
+	x, err := explain(p, set, name, who, when)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return json.NewEncoder(c.stdout).Encode(x)
+	}
+	if note != "" {
+		fmt.Fprintln(c.stdout, note)
+	}
+	return x.print(c.stdout, cfg.Location())
+}
+
+// nameOf takes a name or an address of a page; note says what of the latter DNS does not see.
+func nameOf(s string) (name domain.Name, note string, err error) {
+	host := s
+	if _, after, ok := strings.Cut(s, "://"); ok {
+		host = after
+	}
+	host, path, _ := strings.Cut(host, "/")
+	host, _, _ = strings.Cut(host, ":")
+	if name, err = domain.Parse(host); err != nil || name == "" {
+		return "", "", usage("give a name such as bbc.co.uk", "%q is no name", s)
+	}
+	if path != "" {
+		note = "Only the name " + host + " is judged: DNS does not see the rest of an address."
+	}
+	return name, note, nil
+}
+
+// clientOf finds whom to judge for: a device or address as it would be identified now, or a group, or the default one.
+func clientOf(cfg *config.Config, client, group string) (query.Client, error) {
+	table := &device.Neighbours{Read: device.Kernel}
+	_ = table.Refresh() // without the table devices are told apart by address
+	who := device.New(cfg, table)
+	switch {
+	case group != "":
+		for i, g := range cfg.Groups {
+			if g.Name == group {
+				return query.Client{Group: uint8(i), Name: g.Name}, nil
+			}
+		}
+		var names []string
+		for _, g := range cfg.Groups {
+			names = append(names, g.Name)
+		}
+		return query.Client{}, usage("the groups are "+strings.Join(names, ", "), "no group %q", group)
+	case client != "":
+		addr, err := netip.ParseAddr(client)
+		if err != nil {
+			c, ok := who.Named(client)
+			if !ok {
+				return query.Client{}, usage("give an IP address, a hardware address or the name of a configured device", "no device %q", client)
+			}
+			return c, nil
+		}
+		q := query.Query{Client: query.Client{Addr: addr}}
+		who.Identify(&q)
+		return q.Client, nil
+	}
+	c := who.Default()
+	return c, nil
+}
+
+func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.Client, at time.Time) (*explanation, error) {
+	v, steps, err := p.Explain(at, who.Group, name, set)
+	if err != nil {
+		return nil, err
+	}
+	x := &explanation{
+		Name: name.String(), Group: who.Name, Device: who.Device, At: at, Verdict: v.Action.String(), Rule: v.Rule.String(),
+		Category: v.Category, List: v.List,
+	}
+	if v.Action == query.Rewrite {
+		x.Target = v.Target.String()
+	}
+	for _, s := range steps {
+		x.Steps = append(x.Steps, explainStep(s))
+	}
+	return x, nil
+}
+
+func (x *explanation) print(w io.Writer, loc *time.Location) error {
+	var b strings.Builder
+	who := "group " + x.Group
+	if x.Device != "" {
+		who = x.Device + ", " + who
+	}
+	fmt.Fprintf(&b, "%s is %s for %s at %s\n", x.Name, strings.ToUpper(x.Verdict), who, x.At.In(loc).Format("Mon 2 Jan 2006 15:04"))
+	for _, s := range x.Steps {
+		mark := " "
+		if s.Matched {
+			mark = ">"
+		}
+		fmt.Fprintf(&b, "%s %d. %s: %s\n", mark, s.Number, s.Title, s.Finding)
+		for _, h := range s.Lists {
+			fmt.Fprintf(&b, "       %s\n", h)
+		}
+	}
+	if x.Verdict == query.Allow.String() {
+		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME): schoolgate log shows that.\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

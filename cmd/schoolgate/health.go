@@ -1,0 +1,147 @@
+package main
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"schoolgate/blocklist/update"
+	"schoolgate/monitor"
+)
+
+// Here what the parts know of themselves becomes conditions of health in the words of a technical lead. The parts that
+// filter know nothing of conditions.
+
+// listConditions says what is wrong with the lists.
+func (a *appliance) listConditions(time.Time) (out []monitor.Condition) {
+	cfg := a.cfg.Load()
+	if len(cfg.Lists) == 0 {
+		out = append(out, monitor.Condition{
+			Code: "lists.starter", Severity: monitor.Notice, Title: "Only the starter lists are in use: some hundred well-known names",
+			Hint: "Add lists to the configuration; deploy/recommended.toml names some",
+		})
+	}
+	var never, stale []string
+	for _, s := range a.updater.Status() {
+		switch s.State {
+		case update.Never:
+			never = append(never, s.Name)
+		case update.Stale:
+			stale = append(stale, s.Name)
+		case update.Fresh, update.Starter:
+		}
+	}
+	const hint = "schoolgate lists shows why; schoolgate lists update tries again"
+	if len(never) > 0 {
+		out = append(out, monitor.Condition{
+			Code: "lists.never", Severity: monitor.Warning, Title: "Lists that were never fetched block nothing: " + strings.Join(never, ", "), Hint: hint,
+		})
+	}
+	if len(stale) > 0 {
+		out = append(out, monitor.Condition{
+			Code: "lists.stale", Severity: monitor.Warning, Title: "Lists are out of date, their last good versions are in use: " + strings.Join(stale, ", "), Hint: hint,
+		})
+	}
+	if _, err := a.updater.Compiled(); err != nil {
+		out = append(out, monitor.Condition{
+			Code: "lists.compile", Severity: monitor.Warning, Title: "The lists could not be compiled, the earlier set is in use", Hint: hint,
+		})
+	}
+	return out
+}
+
+// upstreamConditions says what is wrong with the servers that are asked for names.
+func (a *appliance) upstreamConditions(time.Time) (out []monitor.Condition) {
+	status := a.asking.Load().Status()
+	var down []string
+	for _, s := range status {
+		if !s.Healthy {
+			down = append(down, s.Address)
+		}
+	}
+	const hint = "Check the school's connection and upstream.servers; blocked names stay blocked meanwhile"
+	switch {
+	case len(status) == 0:
+		out = append(out, monitor.Condition{Code: "upstream.none", Severity: monitor.Critical, Title: "No upstream server is configured: no allowed name resolves", Hint: hint})
+	case len(down) == len(status):
+		out = append(out, monitor.Condition{Code: "upstream.down", Severity: monitor.Critical, Title: "No upstream server answers: allowed names do not resolve", Hint: hint})
+	case len(down) > 0:
+		out = append(out, monitor.Condition{Code: "upstream.degraded", Severity: monitor.Notice, Title: "Upstream servers do not answer, others do: " + strings.Join(down, ", "), Hint: hint})
+	}
+	return out
+}
+
+// recordConditions says what is wrong with the record of queries.
+func (a *appliance) recordConditions(now time.Time) (out []monitor.Condition) {
+	s := a.journal.Stats()
+	if a.losses.recent(s.Dropped, now) {
+		out = append(out, monitor.Condition{
+			Code: "record.dropped", Severity: monitor.Critical, Title: "Queries are missing from the record",
+			Hint: "The disk is too slow, full or broken; schoolgate report shows the gap and how many",
+		})
+	}
+	if s.Err != nil {
+		out = append(out, monitor.Condition{
+			Code: "record.failing", Severity: monitor.Critical, Title: "The record cannot be written; queries wait in memory",
+			Hint: "Check free space and the health of the disk; the log of the process says more",
+		})
+	}
+	return append(out, a.store.Conditions()...)
+}
+
+// configConditions says what is wrong with the configuration.
+func (a *appliance) configConditions(time.Time) (out []monitor.Condition) {
+	l := a.outcome.Load()
+	if l.err != nil {
+		out = append(out, monitor.Condition{
+			Code: "config.refused", Severity: monitor.Warning, Since: l.at, Title: "The configuration was refused, an earlier one is in force",
+			Hint: "schoolgate check says what is wrong; then reload",
+		})
+	}
+	if len(l.restart) > 0 {
+		out = append(out, monitor.Condition{
+			Code: "config.restart", Severity: monitor.Notice, Since: l.at, Title: "Changes wait for a restart: " + strings.Join(l.restart, ", "),
+			Hint: "Restart the service outside lessons",
+		})
+	}
+	return out
+}
+
+// notReady says why the box does not filter and answer: what keeps a watcher from sending it questions.
+func (a *appliance) notReady(now time.Time) (why []string) {
+	for _, c := range a.filterConditions(now) {
+		why = append(why, c.Title)
+	}
+	return why
+}
+
+// filterConditions says whether anything is filtered with at all.
+func (a *appliance) filterConditions(time.Time) (out []monitor.Condition) {
+	if a.resolver == nil || a.resolver.State().Lists.Names() > 0 {
+		return nil
+	}
+	return []monitor.Condition{{
+		Code: "filter.empty", Severity: monitor.Critical, Title: "No name is on any list: nothing is blocked by category",
+		Hint: "Set update.starter = true, or see schoolgate lists",
+	}}
+}
+
+// losses remembers when rows were last lost, so that the condition outlasts the moment but not the day.
+type losses struct {
+	mu    sync.Mutex // guards the rest
+	count uint64
+	at    time.Time
+}
+
+// lossLasts is how long lost rows stay a condition of health: long enough for somebody to see it.
+const lossLasts = time.Hour
+
+// recent says whether rows were lost within the last hour; dropped is the count so far.
+func (l *losses) recent(dropped uint64, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if dropped != l.count {
+		l.count, l.at = dropped, now
+	}
+	return !l.at.IsZero() && now.Sub(l.at) < lossLasts
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"schoolgate/blocklist"
+	"schoolgate/config"
+	"schoolgate/monitor"
+	"schoolgate/monitor/device"
+	"schoolgate/resolver"
+	"schoolgate/resolver/policy"
+	"schoolgate/resolver/upstream"
+)
+
+// state compiles what queries read. It changes nothing.
+func (a *appliance) state(cfg *config.Config, set *blocklist.Set) (*resolver.State, error) {
+	p, err := policy.Compile(cfg, set.Lists(), categories(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("compiling the policy: %w", err)
+	}
+	return &resolver.State{
+		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: a.asking.Load().Exchange,
+	}, nil
+}
+
+// ask puts a pool of upstreams to work and returns the one it takes the place of.
+func (a *appliance) ask(cfg config.Upstream) (old *asker) {
+	pool := upstream.New(cfg, part(a.log, "upstream"))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = pool.Run(ctx) // returns nil, when ctx has ended
+	}()
+	return a.asking.Swap(&asker{Pool: pool, stop: func() { cancel(); <-ended }})
+}
+
+// reload reads the configuration again and puts it in force, or changes nothing. Everything that may fail comes before
+// the first change.
+func (a *appliance) reload(ctx context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReloading)
+	defer func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReady) }()
+	old := a.cfg.Load()
+	next, err := config.Load(a.path)
+	if err == nil {
+		_, err = policy.Compile(next, a.set.Lists(), categories(next))
+	}
+	if err != nil {
+		a.outcome.Store(&loading{at: time.Now(), err: err})
+		a.log.Error("the configuration is refused, the old one stays in force", "file", a.path, "error", err)
+		return
+	}
+	changes, restart := config.Diff(old, next), config.NeedsRestart(old, next)
+	next.DNS.Listen, next.HTTP, next.Store.Path = old.DNS.Listen, old.HTTP, old.Store.Path
+
+	var retired *asker
+	if !slices.Equal(old.Upstream.Servers, next.Upstream.Servers) || old.Upstream.Timeout != next.Upstream.Timeout {
+		retired = a.ask(next.Upstream)
+	}
+	state, err := a.state(next, a.set)
+	if err != nil { // it compiled a moment ago
+		a.log.Error("the configuration is refused, the old one stays in force", "file", a.path, "error", err)
+		return
+	}
+	a.cfg.Store(next)
+	a.resolver.Swap(state)
+	a.alerts.Set(alertSettings(next))
+	a.label(next)
+	a.updater.SetLists(next.Lists, next.Update)
+	if retired != nil {
+		// Queries that began under the old state may still be waiting for its servers.
+		time.AfterFunc(15*time.Second, retired.stop)
+	}
+	a.outcome.Store(&loading{at: time.Now(), restart: restart})
+	a.log.Info("configuration in force", "file", a.path, "changes", len(changes), "needs_restart", strings.Join(restart, ","))
+	a.recordConfig(ctx, next, changes, "the configuration was changed")
+}
+
+// publish puts a newly compiled set in force.
+func (a *appliance) publish(set *blocklist.Set) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before := a.set
+	state, err := a.state(a.cfg.Load(), set)
+	if err != nil {
+		a.log.Error("new lists are not used, the old ones stay in force", "error", err)
+		return
+	}
+	a.set = set
+	a.resolver.Swap(state)
+	a.log.Info("lists in force", "names", set.Names(), "lists", len(set.Lists()), "bytes", set.Size())
+	if lines := listChanges(before, set); len(lines) > 0 {
+		a.change(context.Background(), monitor.Change{
+			At: time.Now(), Kind: "lists", Summary: count(len(lines), "list") + " changed", Detail: strings.Join(lines, "\n"),
+		})
+	}
+}
+
+// listChanges says in plain sentences how the lists of two sets differ.
+func listChanges(before, after *blocklist.Set) (lines []string) {
+	old := map[string]blocklist.Info{}
+	for _, l := range before.Lists() {
+		old[l.Name] = l
+	}
+	for _, l := range after.Lists() {
+		was, had := old[l.Name]
+		delete(old, l.Name)
+		switch {
+		case !had:
+			lines = append(lines, fmt.Sprintf("list %s: added, %d entries", l.Name, l.Rules))
+		case was.Digest != l.Digest || was.Rules != l.Rules:
+			lines = append(lines, fmt.Sprintf("list %s: %d entries, before %d", l.Name, l.Rules, was.Rules))
+		}
+	}
+	for _, l := range before.Lists() {
+		if _, gone := old[l.Name]; gone {
+			lines = append(lines, fmt.Sprintf("list %s: removed, had %d entries", l.Name, l.Rules))
+		}
+	}
+	return lines
+}
+
+// change writes one change of filtering into the record. A record that cannot be written is not worth stopping for: the
+// log says so, and health does.
+func (a *appliance) change(ctx context.Context, c monitor.Change) {
+	if err := a.store.RecordChange(ctx, c); err != nil {
+		a.log.Error("a change of filtering could not be recorded", "kind", c.Kind, "error", err)
+	}
+}
+
+// recordStart writes down that the appliance began, and what changed while it was stopped.
+func (a *appliance) recordStart(ctx context.Context, cfg *config.Config) {
+	a.change(ctx, monitor.Change{
+		At: a.started, Kind: "start", Summary: "Schoolgate " + version + " started",
+		Detail: fmt.Sprintf("configuration %s\n%s", cfg.Digest(), a.filterWords()),
+	})
+	if err := a.outcome.Load().err; err != nil {
+		return // the copy stays as it is: it is what serves
+	}
+	var changes []string
+	if old, err := config.Load(a.lastGood); err == nil {
+		changes = config.Diff(old, cfg)
+	}
+	a.recordConfig(ctx, cfg, changes, "the configuration was changed while Schoolgate was stopped")
+}
+
+// recordConfig writes down a change of the configuration and keeps a copy of it to fall back on.
+func (a *appliance) recordConfig(ctx context.Context, cfg *config.Config, changes []string, summary string) {
+	if len(changes) > 0 {
+		a.change(ctx, monitor.Change{At: time.Now(), Kind: "config", Summary: summary, Detail: strings.Join(changes, "\n")})
+	}
+	if err := writeFile(a.lastGood, cfg.Encode()); err != nil {
+		a.log.Warn("no copy of the configuration could be kept", "file", a.lastGood, "error", err)
+	}
+}
+
+// writeFile writes a whole file or none.
+func writeFile(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err = f.Write(text); err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}
+
+// beat tells systemd that the process lives, as often as the unit asks for.
+func (a *appliance) beat(ctx context.Context) error {
+	d, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || d <= 0 {
+		return nil
+	}
+	tick := time.NewTicker(d / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog)
+		}
+	}
+}
+
+// retention is how many days rows are kept, now.
+func (a *appliance) retention() int {
+	return int(a.cfg.Load().Store.Retention.Std() / (24 * time.Hour))
+}
+
+// filterWords says how much is filtered with.
+func (a *appliance) filterWords() string {
+	set := a.resolver.State().Lists
+	words := fmt.Sprintf("%d names of %s", set.Names(), count(len(set.Lists()), "list"))
+	if len(a.cfg.Load().Lists) == 0 {
+		words += " (starter lists only: deploy/recommended.toml names full ones)"
+	}
+	return words
+}
+
+// compileCommand is the child process that compiles the lists: a peak of memory that goes back to the system, and a
+// crash or an end for want of memory that harms nobody.
+const compileCommand = "compile-lists"

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// lockName is a file that an appliance holds locked while it runs, with its process number in it.
+const lockName = "running.lock"
+
+// lockState keeps a second appliance from the same record.
+func lockState(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, failed("store.path must be a directory that the program may write", "%v", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, failed("stop the other one first, or give this one another store.path", "an appliance already runs on %s", dir)
+	}
+	if err = f.Truncate(0); err == nil {
+		_, err = f.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, failed("store.path must be a directory that the program may write", "%v", err)
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// tellRunning has the appliance that runs on dir, if one does, look for newly compiled lists.
+func tellRunning(dir string) (told bool, err error) {
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+		return false, nil // nobody holds it: the number in it is of the past
+	}
+	var text [20]byte
+	n, _ := f.Read(text[:])
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(text[:n])))
+	if err != nil || pid < 2 {
+		return false, fmt.Errorf("%s holds no process number", lockName)
+	}
+	return true, syscall.Kill(pid, syscall.SIGUSR1)
+}

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
+
+	"schoolgate/blocklist"
+	"schoolgate/blocklist/update"
+	"schoolgate/config"
+	"schoolgate/monitor/alert"
+	"schoolgate/monitor/device"
+	"schoolgate/monitor/health"
+	"schoolgate/monitor/journal"
+	"schoolgate/monitor/metrics"
+	"schoolgate/monitor/store"
+	"schoolgate/resolver"
+	"schoolgate/resolver/cache"
+	"schoolgate/resolver/listen"
+	"schoolgate/resolver/query"
+	"schoolgate/resolver/upstream"
+)
+
+// appliance is the running program: what reload and the pages of health and metrics reach. The wiring is serve, read
+// from top to bottom.
+type appliance struct {
+	path     string // of the configuration, "" for the built-in one
+	lastGood string // where a copy of it is kept
+	log      *slog.Logger
+	started  time.Time
+
+	store      *store.Store
+	journal    *journal.Journal
+	alerts     *alert.Engine
+	sender     *alert.Sender
+	metrics    *metrics.Metrics
+	checks     *health.Checks
+	updater    *update.Updater
+	neighbours *device.Neighbours
+	cache      *cache.Cache
+	resolver   *resolver.Resolver
+	server     *listen.Server
+	pages      *health.Server // nil when none are served
+
+	cfg     atomic.Pointer[config.Config] // in force
+	asking  atomic.Pointer[asker]         // in force
+	outcome atomic.Pointer[loading]       // of the last time that a configuration was read
+	losses  losses
+
+	mu  sync.Mutex // guards changing what is in force: reload and publish
+	set *blocklist.Set
+}
+
+// loading is what came of reading the configuration.
+type loading struct {
+	at      time.Time
+	err     error    // why it was refused; nil when it was taken
+	restart []string // what was taken but needs a restart
+}
+
+// asker is a pool of upstreams at work.
+type asker struct {
+	*upstream.Pool
+	stop func() // closes it and waits
+}
+
+// serve runs the appliance until ctx ends. Resources are opened upwards and closed in the reverse order: first no more
+// questions, then the last answers, then the record.
+func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*appliance)) (err error) {
+	a.started = time.Now()
+	a.cfg.Store(cfg)
+	dir := cfg.Store.Path
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return failed("store.path must be a directory that the program may write", "making %s: %v", dir, err)
+	}
+	unlock, err := lockState(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	// The record.
+	if a.store, err = store.Open(ctx, dir, part(a.log, "store")); err != nil {
+		return failed("schoolgate help run; the folder can be moved aside to begin a new record", "opening the record in %s: %v", dir, err)
+	}
+	defer func() { err = errors.Join(err, a.store.Close()) }()
+	lanes := min(runtime.GOMAXPROCS(0), 8) * len(cfg.DNS.Listen)
+	a.journal = journal.New(lanes, journal.DefaultCapacity)
+	a.journal.Log = part(a.log, "journal")
+
+	// Alerts and what is told of the box.
+	a.alerts = alert.New(a.store, alertSettings(cfg), part(a.log, "alert"))
+	a.sender = alert.NewSender(a.store, func() config.Alerts { return a.cfg.Load().Alerts }, part(a.log, "mail"))
+	a.alerts.Mailed = a.sender.Wake
+	a.checks = &health.Checks{Parts: []health.Check{
+		a.filterConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.configConditions, a.alerts.Health, a.sender.Health,
+	}}
+	a.alerts.Conditions = a.checks.Conditions
+	a.meter(lanes, cfg)
+
+	// Lists, policy, devices, upstreams, cache: what a query reads.
+	a.updater = update.New(filepath.Join(dir, "lists"), cfg.Lists, cfg.Update)
+	a.updater.Version, a.updater.Log = version, part(a.log, "lists")
+	a.updater.CompileCmd, a.updater.Publish = compileInChild, a.publish
+	loaded, err := a.updater.Load()
+	if err != nil {
+		return failed("", "loading the lists: %v", err)
+	}
+	if loaded.Err != nil {
+		a.log.Error("compiled lists unusable, the starter lists serve until they are compiled again", "error", loaded.Err)
+	}
+	a.neighbours = &device.Neighbours{Read: device.Kernel, Log: part(a.log, "devices")}
+	if err := a.neighbours.Refresh(); err != nil {
+		a.log.Warn("neighbour table unreadable, devices are told apart by address alone", "error", err)
+	}
+	a.cache = cache.New(cfg.Cache)
+	a.set = loaded.Set
+	a.ask(cfg.Upstream)
+	defer func() { a.asking.Load().stop() }()
+	defer func(r *net.Resolver) { net.DefaultResolver = r }(net.DefaultResolver)
+	net.DefaultResolver = a.lookups() // the only hook for what libraries look up
+	first, err := a.state(cfg, a.set)
+	if err != nil {
+		return err
+	}
+	a.resolver = resolver.New(a.cache, first)
+
+	// The sockets.
+	a.server = &listen.Server{
+		Addrs: cfg.DNS.Listen, Inline: a.resolver.Inline, Resolve: a.resolver.Resolve, Done: a.done, Shared: a.forwards, Log: part(a.log, "dns"),
+	}
+	if err := a.server.Listen(); err != nil {
+		var bind *listen.BindError
+		if errors.As(err, &bind) {
+			return failed(bind.Hint(), "%v", err)
+		}
+		return err
+	}
+	if cfg.HTTP.Listen.IsValid() {
+		h := &health.Handler{Checks: a.checks, Ready: a.notReady, Metrics: a.metrics.Handler()}
+		if a.pages, err = health.Listen(cfg.HTTP.Listen, h.Mux(), part(a.log, "http")); err != nil {
+			a.server.Close()
+			return failed("http.listen names another address; another program may hold this one", "%v", err)
+		}
+	}
+	a.recordStart(ctx, cfg)
+
+	// Behind: what takes in what the front hands over, and so ends after it.
+	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBehind()
+	back, _ := errgroup.WithContext(behind)
+	back.Go(func() error { return a.journal.Run(behind, a.store, cfg.Store.Flush.Std()) })
+	back.Go(func() error { return a.alerts.Run(behind) })
+	back.Go(func() error { return a.sender.Run(behind) })
+
+	front, fctx := errgroup.WithContext(ctx)
+	front.Go(func() error { return a.server.Run(fctx) })
+	if a.pages != nil {
+		front.Go(func() error { return a.pages.Run(fctx) })
+	}
+	front.Go(func() error { return a.updater.Run(fctx) })
+	front.Go(func() error { return a.neighbours.Run(fctx) })
+	front.Go(func() error { return a.store.Run(fctx, a.retention) })
+	front.Go(func() error { return a.beat(fctx) })
+	front.Go(func() error { return a.heed(fctx) })
+	ready(a)
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+
+	err = front.Wait()
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	a.log.Info("stopping")
+	stopBehind()
+	return errors.Join(err, back.Wait())
+}
+
+// done is called after each answer has been written. Each of the three only adds or enqueues.
+func (a *appliance) done(q *query.Query) {
+	a.metrics.Done(q)
+	a.journal.Done(q)
+	a.alerts.Done(q)
+}
+
+// heed reads the configuration again on SIGHUP, and takes up what another process compiled on SIGUSR1.
+func (a *appliance) heed(ctx context.Context) error {
+	told := make(chan os.Signal, 2)
+	signal.Notify(told, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(told)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-told:
+			if s == syscall.SIGUSR1 {
+				a.updater.Kick()
+			} else {
+				a.reload(ctx)
+			}
+		}
+	}
+}
+
+// forwards says whether an address is a router's that asks for many devices.
+func (a *appliance) forwards(addr netip.Addr) bool {
+	return slices.Contains(a.cfg.Load().DNS.Forwarders, addr)
+}
+
+// part is the log of one part of the program.
+func part(log *slog.Logger, name string) *slog.Logger { return log.With("part", name) }
+
+func alertSettings(cfg *config.Config) alert.Settings {
+	return alert.Settings{School: cfg.Site.Name, Location: cfg.Location(), Alerts: cfg.Alerts}
+}
+
+// runServe is the command run.
+func runServe(ctx context.Context, c *call) error {
+	f := flags("run")
+	where := configFlag(f)
+	lastGood := f.String("last-good", "", "")
+	form := f.String("log", "text", "")
+	rest, err := parse(f, c.args)
+	if err != nil {
+		return err
+	}
+	if err := noArguments(f, rest); err != nil {
+		return err
+	}
+	var handler slog.Handler
+	switch *form {
+	case "text":
+		handler = slog.NewTextHandler(c.stderr, nil)
+	case "json":
+		handler = slog.NewJSONHandler(c.stderr, nil)
+	default:
+		return usage("--log takes text or json", "no form of log %q", *form)
+	}
+	a := &appliance{path: configPath(*where), lastGood: *lastGood, log: slog.New(handler)}
+	cfg, err := a.firstConfig()
+	if err != nil {
+		return err
+	}
+	if a.lastGood == "" {
+		a.lastGood = filepath.Join(cfg.Store.Path, "last-good.toml")
+	}
+	return serve(ctx, a, cfg, func(a *appliance) { a.banner(c.stdout) })
+}
+
+// firstConfig reads the configuration to start with. One that is refused does not leave the school without DNS when
+// there is one that served before.
+func (a *appliance) firstConfig() (*config.Config, error) {
+	cfg, err := config.Load(a.path)
+	if err == nil {
+		a.outcome.Store(&loading{at: time.Now()})
+		return cfg, nil
+	}
+	if a.lastGood != "" {
+		if old, oldErr := config.Load(a.lastGood); oldErr == nil {
+			a.log.Error("the configuration is refused, starting from the last good one", "file", a.path, "error", err)
+			a.outcome.Store(&loading{at: time.Now(), err: err})
+			return old, nil
+		}
+	}
+	return nil, refused(a.path, err)
+}
+
+func addresses(list []netip.AddrPort) string {
+	s := ""
+	for i, a := range list {
+		if i > 0 {
+			s += ", "
+		}
+		s += a.String()
+	}
+	return s
+}
+
+// banner tells the person at the terminal where everything is and what to try.
+func (a *appliance) banner(w io.Writer) {
+	cfg := a.cfg.Load()
+	source := a.path
+	if source == "" {
+		source = "built-in defaults (deploy/schoolgate.example.toml says what can be set)"
+	}
+	fmt.Fprintf(w, "Schoolgate %s is answering.\n\n", version)
+	fmt.Fprintf(w, "  DNS            %s, UDP and TCP\n", addresses(a.server.Bound()))
+	fmt.Fprintf(w, "  filter         %s; see schoolgate lists\n", a.filterWords())
+	if a.pages != nil {
+		fmt.Fprintf(w, "  health         http://%s/readyz\n  metrics        http://%[1]s/metrics\n", a.pages.Addr())
+	}
+	fmt.Fprintf(w, "  record         %s, kept for %v\n", cfg.Store.Path, cfg.Store.Retention)
+	fmt.Fprintf(w, "  configuration  %s\n", source)
+	d := a.server.Bound()[0]
+	fmt.Fprintf(w, "\nTry in another terminal:\n\n")
+	fmt.Fprintf(w, "  dig @%s -p %d roblox.com            blocked: gaming\n", d.Addr(), d.Port())
+	fmt.Fprintf(w, "  dig @%s -p %d www.bbc.co.uk         allowed, when the upstream is reachable\n", d.Addr(), d.Port())
+	fmt.Fprintf(w, "  %s explain roblox.com\n  %s log\n  %s report --term autumn\n\n", os.Args[0], os.Args[0], os.Args[0])
+	fmt.Fprintf(w, "Stop with Ctrl-C.\n")
+}
