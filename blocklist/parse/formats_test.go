@@ -32,7 +32,8 @@ func TestFormats(t *testing.T) {
 		skipped map[Reason]int
 		entries int
 	}{
-		{"hosts", config.FormatHosts, `# a heading
+		{
+			"hosts", config.FormatHosts, `# a heading
 127.0.0.1 localhost localhost.localdomain
 ::1 ip6-localhost ip6-loopback # the machine
 255.255.255.255 broadcasthost
@@ -46,18 +47,28 @@ fe80::1%lo0 localhost
 just-a-name.example
 0.0.0.0 co.uk g.example
 `, "+a.example +b.example +c.example +d.example +f.example +g.example",
-			skipped{Address: 2, Data: 1, Syntax: 1, PublicSuffix: 1}, 12},
+			skipped{Address: 2, Data: 1, Syntax: 1, PublicSuffix: 1},
+			12,
+		},
 
-		{"domains", config.FormatDomains, "\ufeffa.example\r\n\r\nB.Example.\r\nunder_score.example # comment\r\n" +
-			"bücher.example\r\nhttp://c.example/\r\nd.example/path\r\n192.0.2.1\r\n192.0.2.0/24\r\n2001:db8::1\r\ne.example:8080\r\n" +
-			"com\r\nco.uk\r\nsch.uk\r\nlocalhost\r\n-bad-.example\r\na b\r\n*.f.example\r\n1.2.3\r\n" + strings.Repeat("a", 64) + ".example\r\nlast.example",
+		{
+			"domains", config.FormatDomains, "\ufeffa.example\r\n\r\nB.Example.\r\nunder_score.example # comment\r\n" +
+				"bücher.example\r\nhttp://c.example/\r\nd.example/path\r\n192.0.2.1\r\n192.0.2.0/24\r\n2001:db8::1\r\ne.example:8080\r\n" +
+				"com\r\nco.uk\r\nsch.uk\r\nlocalhost\r\n-bad-.example\r\na b\r\n*.f.example\r\n1.2.3\r\n" + strings.Repeat("a", 64) + ".example\r\nlast.example",
 			"+a.example +b.example +under_score.example +xn--bcher-kva.example +last.example",
-			skipped{Page: 3, Address: 3, PublicSuffix: 3, BadName: 3, Syntax: 1, Pattern: 1}, 20},
+			skipped{Page: 3, Address: 3, PublicSuffix: 3, BadName: 3, Syntax: 1, Pattern: 1},
+			20,
+		},
 
-		{"wildcard", config.FormatWildcard, "# c\n*.a.example\n.b.example\nc.example\n*.co.uk\n*\na.*.example\n",
-			"+a.example +b.example +c.example", skipped{PublicSuffix: 1, BadName: 1, Pattern: 1}, 6},
+		{
+			"wildcard", config.FormatWildcard, "# c\n*.a.example\n.b.example\nc.example\n*.co.uk\n*\na.*.example\n",
+			"+a.example +b.example +c.example",
+			skipped{PublicSuffix: 1, BadName: 1, Pattern: 1},
+			6,
+		},
 
-		{"adblock", config.FormatAdblock, `[Adblock Plus]
+		{
+			"adblock", config.FormatAdblock, `[Adblock Plus]
 ! comment
 # comment
 ||a.example^
@@ -93,10 +104,13 @@ r.example#@#.advert
 |http://s.example/
 plain.example
 `, "+a.example +b.example +c.example +d.example +e.example +f.example +g.example +=h.example +i.example +.j.example " +
-			"-ok.a.example -=ok.b.example +plain.example",
-			skipped{Modifier: 6, PublicSuffix: 1, Page: 4, Pattern: 3, Cosmetic: 3, Address: 2}, 32},
+				"-ok.a.example -=ok.b.example +plain.example",
+			skipped{Modifier: 6, PublicSuffix: 1, Page: 4, Pattern: 3, Cosmetic: 3, Address: 2},
+			32,
+		},
 
-		{"dnsmasq", config.FormatDnsmasq, `# comment
+		{
+			"dnsmasq", config.FormatDnsmasq, `# comment
 address=/a.example/
 address=/b.example/0.0.0.0
 address=/c.example/::
@@ -118,10 +132,13 @@ address=/#/0.0.0.0
 address=/*.o.example/
 Not a setting
 `, "+a.example +b.example +c.example +d.example +e.example +f.example +g.example +h.example +i.example +j.example " +
-			"-ok.a.example +k.example +l.example",
-			skipped{Forward: 2, Data: 1, Directive: 3, BadName: 1, Pattern: 1, Syntax: 1}, 20},
+				"-ok.a.example +k.example +l.example",
+			skipped{Forward: 2, Data: 1, Directive: 3, BadName: 1, Pattern: 1, Syntax: 1},
+			20,
+		},
 
-		{"unbound", config.FormatUnbound, `# comment
+		{
+			"unbound", config.FormatUnbound, `# comment
 server:
 local-zone: "a.example." always_nxdomain
 local-zone: "b.example" always_null
@@ -140,9 +157,12 @@ do-ip6: no
 local-zone: "co.uk" static
 nonsense
 `, "+a.example +b.example +c.example +d.example +e.example -ok.a.example -ok.b.example +=h.example +=i.example",
-			skipped{Data: 2, Directive: 2, Syntax: 2, PublicSuffix: 1}, 16},
+			skipped{Data: 2, Directive: 2, Syntax: 2, PublicSuffix: 1},
+			16,
+		},
 
-		{"rpz", config.FormatRPZ, `; comment
+		{
+			"rpz", config.FormatRPZ, `; comment
 $TTL 1h
 @ IN SOA ns.example. root.example. (
     1 ; serial
@@ -173,7 +193,9 @@ LOCALHOST. IN A 127.0.0.1
 nonsense
 $GENERATE 1-9 x$ CNAME .
 `, "+=a.example +.a.example +=b.example +=c.example -=ok.a.example -.ok.a.example -=ok.b.example +=d.example +=d.example +=whole.example",
-			skipped{Data: 4, Trigger: 3, PublicSuffix: 2, Syntax: 1, Directive: 1}, 22},
+			skipped{Data: 4, Trigger: 3, PublicSuffix: 2, Syntax: 1, Directive: 1},
+			22,
+		},
 
 		{"rpz with an origin", config.FormatRPZ, `$ORIGIN rpz.example.
 @ SOA localhost. root.localhost. 1 2 3 4 5

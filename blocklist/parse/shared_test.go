@@ -96,9 +96,11 @@ func TestSyntaxesAgree(t *testing.T) {
 	lists := sharedLists(t)
 	for _, files := range [][]string{
 		{"adult/hagezi-nsfw.adblock.txt.zst", "adult/hagezi-nsfw.rpz.txt.zst", "adult/hagezi-nsfw.dnsmasq.txt.zst", "adult/hagezi-nsfw.wildcard.txt.zst"},
-		{"adult/oisd-nsfw-small.abp.txt.zst", "adult/oisd-nsfw-small.rpz.txt.zst", "adult/oisd-nsfw-small.dnsmasq.txt.zst",
+		{
+			"adult/oisd-nsfw-small.abp.txt.zst", "adult/oisd-nsfw-small.rpz.txt.zst", "adult/oisd-nsfw-small.dnsmasq.txt.zst",
 			"adult/oisd-nsfw-small.dnsmasq2.txt.zst", "adult/oisd-nsfw-small.unbound.txt.zst",
-			"adult/oisd-nsfw-small.domainswild.txt.zst", "adult/oisd-nsfw-small.domainswild2.txt.zst"},
+			"adult/oisd-nsfw-small.domainswild.txt.zst", "adult/oisd-nsfw-small.domainswild2.txt.zst",
+		},
 		{"social/hagezi-social.adblock.txt", "social/hagezi-social.rpz.txt", "social/hagezi-social.dnsmasq.txt"},
 		{"bypass/hagezi-doh.adblock.txt.zst", "bypass/hagezi-doh.rpz.txt.zst"},
 		{"bypass/hagezi-doh-vpn-proxy-bypass.onlydomains.txt.zst", "bypass/hagezi-doh-vpn-proxy-bypass.rpz.txt.zst"},

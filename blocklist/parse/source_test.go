@@ -182,18 +182,33 @@ func TestUT1Shapes(t *testing.T) {
 		want    string
 		err     error
 	}{
-		{"one category alone", []entry{{name: "adult/domains", text: "a.example\n"}, {name: "adult/usage", text: "black\n"}},
-			[]string{"adult"}, "+a.example", nil},
-		{"nothing states its use", []entry{{name: "./a/domains", text: "a.example\n"}, {name: "./b/domains", text: "b.example\n"}},
-			nil, "+a.example +b.example", nil},
-		{"categories in categories", []entry{{name: "BL/sex/lingerie/domains", text: "a.example\n"}, {name: "BL/usage"}},
-			[]string{"sex/lingerie"}, "+a.example", nil},
+		{
+			"one category alone",
+			[]entry{{name: "adult/domains", text: "a.example\n"}, {name: "adult/usage", text: "black\n"}},
+			[]string{"adult"},
+			"+a.example", nil,
+		},
+		{
+			"nothing states its use",
+			[]entry{{name: "./a/domains", text: "a.example\n"}, {name: "./b/domains", text: "b.example\n"}},
+			nil, "+a.example +b.example", nil,
+		},
+		{
+			"categories in categories",
+			[]entry{{name: "BL/sex/lingerie/domains", text: "a.example\n"}, {name: "BL/usage"}},
+			[]string{"sex/lingerie"},
+			"+a.example", nil,
+		},
 		{"one of two empty", []entry{{name: "a/domains"}, {name: "b/domains", text: "b.example\n"}}, []string{"a", "b"}, "+b.example", nil},
 		{"all empty", []entry{{name: "a/domains"}}, nil, "", ErrEmpty},
 		{"no entries", nil, nil, "", ErrEmpty},
 		{"web page", []entry{{name: "a/domains", text: "<html>"}}, nil, "", ErrHTML},
-		{"links in a circle", []entry{{name: "a", link: "b", kind: tar.TypeSymlink}, {name: "b", link: "a", kind: tar.TypeSymlink}},
-			[]string{"a"}, "", ErrArchive},
+		{
+			"links in a circle",
+			[]entry{{name: "a", link: "b", kind: tar.TypeSymlink}, {name: "b", link: "a", kind: tar.TypeSymlink}},
+			[]string{"a"},
+			"", ErrArchive,
+		},
 		{"link up and out", []entry{{name: "x/a", link: "../../etc", kind: tar.TypeSymlink}}, nil, "", ErrArchive},
 		{"link to the root", []entry{{name: "a", link: "/etc", kind: tar.TypeSymlink}}, nil, "", ErrArchive},
 		{"dangling link", []entry{{name: "a", link: "b", kind: tar.TypeSymlink}}, []string{"a"}, "", ErrNoDirectory},

@@ -104,8 +104,11 @@ func alertSubject(a monitor.Alert) string {
 func alertPage(c *call, a monitor.Alert, loc *time.Location) error {
 	fmt.Fprintf(c.stdout, "Alert %d, %s\n", a.ID, a.Severity)
 	for _, line := range [][2]string{
-		{"what", alertSubject(a)}, {"device", dash(a.Device)}, {"group", dash(a.Group)},
-		{"first", a.First.In(loc).Format("Mon 2 Jan 2006 15:04:05")}, {"last", a.Last.In(loc).Format("Mon 2 Jan 2006 15:04:05")},
+		{"what", alertSubject(a)},
+		{"device", dash(a.Device)},
+		{"group", dash(a.Group)},
+		{"first", a.First.In(loc).Format("Mon 2 Jan 2006 15:04:05")},
+		{"last", a.Last.In(loc).Format("Mon 2 Jan 2006 15:04:05")},
 		{"times", strconv.FormatInt(a.Count, 10)},
 	} {
 		fmt.Fprintf(c.stdout, "  %-8s %s\n", line[0], line[1])

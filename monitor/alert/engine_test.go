@@ -106,8 +106,10 @@ func TestEpisodes(t *testing.T) {
 			{0, "tablet-1", "www.bad.example.com", "pornography"}, {time.Minute, "tablet-1", "cdn.example.com", "pornography"},
 		}, []string{`blocked warning "tablet-1" "example.com" pornography ×2`}},
 		{"another device, site or category is another alert", []step{
-			{0, "tablet-1", "example.com", "pornography"}, {0, "tablet-2", "example.com", "pornography"},
-			{0, "tablet-1", "example.org", "pornography"}, {0, "tablet-1", "example.com", "hate"},
+			{0, "tablet-1", "example.com", "pornography"},
+			{0, "tablet-2", "example.com", "pornography"},
+			{0, "tablet-1", "example.org", "pornography"},
+			{0, "tablet-1", "example.com", "hate"},
 		}, []string{
 			`blocked warning "tablet-1" "example.com" pornography ×1`, `blocked warning "tablet-2" "example.com" pornography ×1`,
 			`blocked warning "tablet-1" "example.org" pornography ×1`, `blocked warning "tablet-1" "example.com" hate ×1`,

@@ -326,8 +326,10 @@ func TestTallyAgainstSlice(t *testing.T) {
 					for _, r := range rows {
 						if selects(record.Filter{From: part.from, To: part.to}, r) {
 							y, m, d := r.Time.In(loc).Date()
-							want[record.Tally{Day: time.Date(y, m, d, 0, 0, 0, 0, loc), Device: r.Device, Group: r.Group, Name: r.Name,
-								Action: r.Action, Rule: r.Rule, Category: r.Category, List: r.List}]++
+							want[record.Tally{
+								Day: time.Date(y, m, d, 0, 0, 0, 0, loc), Device: r.Device, Group: r.Group, Name: r.Name,
+								Action: r.Action, Rule: r.Rule, Category: r.Category, List: r.List,
+							}]++
 						}
 					}
 					got := make(map[record.Tally]int64)
@@ -479,8 +481,10 @@ func TestInterningIsBounded(t *testing.T) {
 	const n = 2*maxNames + 5000
 	rows := make([]record.Row, 0, n)
 	for i := range n {
-		rows = append(rows, record.Row{Time: at.Add(time.Duration(i) * time.Millisecond), Name: fmt.Sprintf("r%d.flood.example", i),
-			Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Type: uint16(i)})
+		rows = append(rows, record.Row{
+			Time: at.Add(time.Duration(i) * time.Millisecond), Name: fmt.Sprintf("r%d.flood.example", i),
+			Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Type: uint16(i),
+		})
 	}
 	rows = append(rows, record.Row{Time: at.Add(n * time.Millisecond), Name: "r0.flood.example"}) // forgotten, entered again
 	appendAll(t, s, rows)

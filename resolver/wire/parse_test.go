@@ -64,16 +64,22 @@ func TestParseQuestion(t *testing.T) {
 		{"odd bytes", request(t, `a\.b\000.example.`, TypeA), seen{Name: `a\046b\000.example`, Type: TypeA, RD: true, Limit: 512}},
 		{"any", request(t, "a.example.", TypeANY), seen{Name: "a.example", Type: TypeANY, RD: true, Limit: 512}},
 		{"private type", request(t, "a.example.", 65400), seen{Name: "a.example", Type: 65400, RD: true, Limit: 512}},
-		{"AD and CD", request(t, "a.example.", TypeA, func(m *dns.Msg) { m.AuthenticatedData, m.CheckingDisabled, m.RecursionDesired = true, true, false }),
-			seen{Name: "a.example", Type: TypeA, AD: true, CD: true, Limit: 512}},
+		{
+			"AD and CD", request(t, "a.example.", TypeA, func(m *dns.Msg) { m.AuthenticatedData, m.CheckingDisabled, m.RecursionDesired = true, true, false }),
+			seen{Name: "a.example", Type: TypeA, AD: true, CD: true, Limit: 512},
+		},
 		{"EDNS", request(t, "a.example.", TypeAAAA, edns(900, true)), seen{Name: "a.example", Type: TypeAAAA, RD: true, EDNS: true, DO: true, Limit: 900}},
 		{"EDNS too large", request(t, "a.example.", TypeA, edns(4096, false)), seen{Name: "a.example", Type: TypeA, RD: true, EDNS: true, Limit: 1232}},
 		{"EDNS too small", request(t, "a.example.", TypeA, edns(100, false)), seen{Name: "a.example", Type: TypeA, RD: true, EDNS: true, Limit: 512}},
-		{"MAC among others", request(t, "a.example.", TypeA, edns(1232, false, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"}, mac(2, 0, 0, 0, 0, 7))),
-			seen{Name: "a.example", Type: TypeA, RD: true, EDNS: true, HasMAC: true, MAC: [6]byte{2, 0, 0, 0, 0, 7}, Limit: 1232}},
+		{
+			"MAC among others", request(t, "a.example.", TypeA, edns(1232, false, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"}, mac(2, 0, 0, 0, 0, 7))),
+			seen{Name: "a.example", Type: TypeA, RD: true, EDNS: true, HasMAC: true, MAC: [6]byte{2, 0, 0, 0, 0, 7}, Limit: 1232},
+		},
 		{"MAC of wrong length", request(t, "a.example.", TypeA, edns(1232, false, mac(2, 0, 0, 0, 0))), seen{Name: "a.example", Type: TypeA, RD: true, EDNS: true, Limit: 1232}},
-		{"two MACs", request(t, "a.example.", TypeA, edns(1232, false, mac(2, 0, 0, 0, 0, 7), mac(2, 0, 0, 0, 0, 8))),
-			seen{Name: "a.example", Type: TypeA, RD: true, EDNS: true, Limit: 1232}},
+		{
+			"two MACs", request(t, "a.example.", TypeA, edns(1232, false, mac(2, 0, 0, 0, 0, 7), mac(2, 0, 0, 0, 0, 8))),
+			seen{Name: "a.example", Type: TypeA, RD: true, EDNS: true, Limit: 1232},
+		},
 		{"OPT after another record", request(t, "a.example.", TypeA, func(m *dns.Msg) {
 			m.Extra = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "a.example.", Rrtype: TypeA, Class: ClassIN}, A: []byte{192, 0, 2, 1}}, opt()}
 		}), seen{Name: "a.example", Type: TypeA, RD: true, EDNS: true, Limit: 1232}},
@@ -107,8 +113,10 @@ func TestParseQuestion(t *testing.T) {
 		{"AXFR", request(t, "a.example.", TypeAXFR), seen{Name: "a.example", Type: TypeAXFR, Err: "REFUSED", RD: true, Limit: 512}},
 		{"IXFR", request(t, "a.example.", TypeIXFR), seen{Name: "a.example", Type: TypeIXFR, Err: "REFUSED", RD: true, Limit: 512}},
 		{"class CH", request(t, "version.bind.", TypeTXT, func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }), seen{Name: "version.bind", Type: TypeTXT, Err: "REFUSED", RD: true, Limit: 512}},
-		{"EDNS version 1", request(t, "a.example.", TypeA, edns(1232, false), func(m *dns.Msg) { m.IsEdns0().SetVersion(1) }),
-			seen{Name: "a.example", Type: TypeA, Err: "BADVERS", RD: true, EDNS: true, Limit: 1232}},
+		{
+			"EDNS version 1", request(t, "a.example.", TypeA, edns(1232, false), func(m *dns.Msg) { m.IsEdns0().SetVersion(1) }),
+			seen{Name: "a.example", Type: TypeA, Err: "BADVERS", RD: true, EDNS: true, Limit: 1232},
+		},
 	}
 	var q Question // one for all, as a lane has
 	for _, tt := range tests {
@@ -116,8 +124,10 @@ func TestParseQuestion(t *testing.T) {
 			err := ParseQuestion(tt.msg, &q)
 			got := seen{Err: errName(err)}
 			if !errors.Is(err, ErrDrop) {
-				got = seen{Name: string(q.Name.Name()), Err: errName(err), Type: q.Type, RD: q.RD, AD: q.AD, CD: q.CD, EDNS: q.EDNS, DO: q.DO,
-					HasMAC: q.HasMAC, MAC: q.MAC, Limit: q.Limit()}
+				got = seen{
+					Name: string(q.Name.Name()), Err: errName(err), Type: q.Type, RD: q.RD, AD: q.AD, CD: q.CD, EDNS: q.EDNS, DO: q.DO,
+					HasMAC: q.HasMAC, MAC: q.MAC, Limit: q.Limit(),
+				}
 				if tt.msg[0] != byte(q.ID>>8) || tt.msg[1] != byte(q.ID) {
 					t.Errorf("id %x of %x", q.ID, tt.msg[:2])
 				}

@@ -76,26 +76,61 @@ func TestAppendReply(t *testing.T) {
 		{"case is kept", request(t, "wWw.sChOOl.Example.", TypeA), Header{}, EDE{}, nil, nil},
 		{"EDE without EDNS goes nowhere", request(t, "www.school.example.", TypeA), Header{}, EDE{Code: EDEBlocked}, nil, nil},
 		{"AD unasked", request(t, "www.school.example.", TypeA), Header{AD: true, AA: true}, EDE{}, func(m *dns.Msg) { m.Authoritative = true }, nil},
-		{"AD asked by AD", request(t, "www.school.example.", TypeA, func(m *dns.Msg) { m.AuthenticatedData = true }), Header{AD: true}, EDE{},
-			func(m *dns.Msg) { m.AuthenticatedData = true }, nil},
-		{"AD asked by DO", request(t, "www.school.example.", TypeA, edns(1232, true)), Header{AD: true}, EDE{},
-			func(m *dns.Msg) { m.AuthenticatedData = true }, func(o *dns.OPT) { o.SetDo() }},
-		{"CD and RD", request(t, "www.school.example.", TypeA, func(m *dns.Msg) { m.CheckingDisabled, m.RecursionDesired = true, false }), Header{RCode: Refused}, EDE{},
-			func(m *dns.Msg) { m.CheckingDisabled, m.RecursionDesired, m.Rcode = true, false, dns.RcodeRefused }, nil},
-		{"EDE", request(t, "www.school.example.", TypeA, edns(4096, false)), Header{}, EDE{Code: EDEStale, Text: "no upstream"}, nil,
+		{
+			"AD asked by AD", request(t, "www.school.example.", TypeA, func(m *dns.Msg) { m.AuthenticatedData = true }),
+			Header{AD: true},
+			EDE{},
+			func(m *dns.Msg) { m.AuthenticatedData = true }, nil,
+		},
+		{
+			"AD asked by DO", request(t, "www.school.example.", TypeA, edns(1232, true)),
+			Header{AD: true},
+			EDE{},
+			func(m *dns.Msg) { m.AuthenticatedData = true }, func(o *dns.OPT) { o.SetDo() },
+		},
+		{
+			"CD and RD", request(t, "www.school.example.", TypeA, func(m *dns.Msg) { m.CheckingDisabled, m.RecursionDesired = true, false }),
+			Header{RCode: Refused},
+			EDE{},
+			func(m *dns.Msg) { m.CheckingDisabled, m.RecursionDesired, m.Rcode = true, false, dns.RcodeRefused }, nil,
+		},
+		{
+			"EDE", request(t, "www.school.example.", TypeA, edns(4096, false)),
+			Header{},
+			EDE{Code: EDEStale, Text: "no upstream"},
+			nil,
 			func(o *dns.OPT) {
 				o.Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeStaleAnswer, ExtraText: "no upstream"}}
-			}},
-		{"EDE other", request(t, "www.school.example.", TypeA, edns(4096, false)), Header{}, EDE{Text: "x"}, nil,
-			func(o *dns.OPT) { o.Option = []dns.EDNS0{&dns.EDNS0_EDE{ExtraText: "x"}} }},
-		{"EDE text cut", request(t, "www.school.example.", TypeA, edns(4096, false)), Header{}, EDE{Code: EDEFiltered, Text: "a" + strings.Repeat("é", 100)}, nil,
+			},
+		},
+		{
+			"EDE other", request(t, "www.school.example.", TypeA, edns(4096, false)),
+			Header{},
+			EDE{Text: "x"},
+			nil,
+			func(o *dns.OPT) { o.Option = []dns.EDNS0{&dns.EDNS0_EDE{ExtraText: "x"}} },
+		},
+		{
+			"EDE text cut", request(t, "www.school.example.", TypeA, edns(4096, false)),
+			Header{},
+			EDE{Code: EDEFiltered, Text: "a" + strings.Repeat("é", 100)},
+			nil,
 			func(o *dns.OPT) {
 				o.Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeFiltered, ExtraText: "a" + strings.Repeat("é", 63)}}
-			}},
-		{"extended code", request(t, "www.school.example.", TypeA, edns(1232, false)), Header{RCode: 23}, EDE{},
-			func(m *dns.Msg) { m.Rcode = 23 }, func(o *dns.OPT) { o.SetExtendedRcode(23) }},
-		{"extended code without EDNS", request(t, "www.school.example.", TypeA), Header{RCode: 23}, EDE{},
-			func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure }, nil},
+			},
+		},
+		{
+			"extended code", request(t, "www.school.example.", TypeA, edns(1232, false)),
+			Header{RCode: 23},
+			EDE{},
+			func(m *dns.Msg) { m.Rcode = 23 }, func(o *dns.OPT) { o.SetExtendedRcode(23) },
+		},
+		{
+			"extended code without EDNS", request(t, "www.school.example.", TypeA),
+			Header{RCode: 23},
+			EDE{},
+			func(m *dns.Msg) { m.Rcode = dns.RcodeServerFailure }, nil,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
