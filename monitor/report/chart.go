@@ -125,7 +125,7 @@ func (c *count) dayChart(weeks []week) chart {
 			ch.Notches = append(ch.Notches, mark{X: px(x + step/2), Y: px(base + 6)})
 		}
 	}
-	every := (len(weeks) + fewBars - 1) / fewBars
+	every := (len(weeks) + 9) / 10
 	for i, w := range weeks {
 		if i%max(1, every) == 0 {
 			ch.Marks = append(ch.Marks, mark{X: px(left + step*float64(w.from)), Y: px(base + 26), Anchor: "start", Text: c.cal.date(w.from).Format("2 Jan")})

@@ -142,7 +142,7 @@ func (c *count) deliberate(k int) bool { return c.kinds[k].category != "" }
 
 func (c *count) repeatsTable(all []repeated) table {
 	t := table{
-		ID: "repeats", Caption: "Refused sites that one device asked for on more than one day", Keys: 2,
+		ID: "repeats", Caption: "Refused sites that one device asked for on more than one day", Keys: 3,
 		Empty: "No device asked for a refused site on more than one day.",
 		Head:  []column{col("Device"), col("Site"), col("Category"), numCol("Days"), numCol("Refused"), col("Remark")},
 	}
@@ -188,7 +188,7 @@ func (c *count) fellSilent() map[int]int {
 
 func (c *count) silentTable() table {
 	t := table{
-		ID: "silent", Caption: "Devices that fell silent", Keys: 1, Empty: "No device that was in regular use fell silent.",
+		ID: "silent", Caption: "Devices in regular use that stopped asking", Keys: 1, Empty: "No device that was in regular use fell silent.",
 		Head: []column{col("Device"), col("Last request"), numCol("Weekdays in use by others since"), numCol("Days in use before"), handCol("What became of it")},
 		Note: fmt.Sprintf("Devices that asked on at least %d days, and then on none of the last %d or more weekdays on which others did.", regularDays, silentDays),
 	}

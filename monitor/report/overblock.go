@@ -103,8 +103,8 @@ func (c *count) judge(s *candidate) {
 			break
 		}
 	}
-	if k.rule == query.Approved {
-		return // a name that is not approved is refused on purpose, whoever asks
+	if k.rule == query.Approved || k.grave() && s.score == 0 {
+		return // not approved is refused on purpose; and who asks for pornography does not make it a mistake
 	}
 	if s.staff > 0 {
 		because(2, "staff asked for it")

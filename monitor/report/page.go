@@ -140,6 +140,18 @@ func (c *count) signalWords() string {
 	return ""
 }
 
+// class says how a table wants to be set: with many columns small, with few rows on one sheet of paper.
+func class(t table) string {
+	var names []string
+	if len(t.Head) > 5 {
+		names = append(names, "wide")
+	}
+	if len(t.Rows) <= 14 {
+		names = append(names, "whole")
+	}
+	return strings.Join(names, " ")
+}
+
 //go:embed page.html style.css
 var files embed.FS
 
@@ -151,7 +163,7 @@ func (r *Report) HTML(w io.Writer) error {
 	}
 	t, err := template.New("page.html").Funcs(template.FuncMap{
 		"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // ours, from the binary
-		"wide":  func(t table) bool { return len(t.Head) > 5 },
+		"class": class,
 		"first": func(i int) bool { return i == 0 },
 	}).ParseFS(files, "page.html")
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 
 func (c *count) alertsTable() table {
 	t := table{
-		ID: "alerts", Caption: "Alerts", Keys: 2, Empty: "There were no alerts.",
+		ID: "alerts", Caption: "Alerts", Keys: 1, Empty: "There were no alerts.",
 		Head: []column{col("Number"), col("Began"), col("Ended"), col("About"), col("Severity"), col("Device"), col("Site or fault"), numCol("Requests"), handCol("Who looked, and what was done")},
 	}
 	if c.alertsCut {
@@ -60,6 +60,7 @@ func (c *count) changesTable() table {
 		t.Note = fmt.Sprintf("The last %d are shown; %d earlier ones are in the record.", changeRows, more)
 		t.Rows = t.Rows[more:]
 	}
+	t.numbered()
 	return t
 }
 
@@ -77,6 +78,7 @@ func (c *count) updatesTable() table {
 		t.Note = fmt.Sprintf("The last %d are shown; %d earlier ones are in the record.", updateRows, more)
 		t.Rows = t.Rows[more:]
 	}
+	t.numbered()
 	return t
 }
 
@@ -112,6 +114,7 @@ func (c *count) gapsTable() table {
 		}
 		t.Rows = kept
 	}
+	t.numbered()
 	return t
 }
 
@@ -189,22 +192,28 @@ func (c *count) wasDown(run [2]int) bool {
 
 func (c *count) silentDaysTable() table {
 	t := table{
-		ID: "silentdays", Caption: "Days without a single request", Keys: 1, Empty: "There was a request on every day.",
+		ID: "silentdays", Caption: "Days without a single request", Keys: 1, Empty: "There was a request on every Monday to Friday.",
 		Head: []column{col("From"), col("To"), numCol("Days"), numCol("Mondays to Fridays"), col("What is known"), handCol("Reason")},
 	}
+	weekends := int64(0)
 	for _, r := range c.silentRuns() {
+		if c.weekdays(r) == 0 {
+			weekends++
+			continue
+		}
 		known := "not known: a holiday, a closure, or devices that did not ask this filter"
 		switch {
 		case c.wasDown(r):
 			known = "the program was not running"
 		case c.site.Retention > 0 && c.cal.start(r[1]).Before(c.site.Made.Add(-c.site.Retention)):
 			known = "older than the record is kept"
-		case c.weekdays(r) == 0:
-			known = "a weekend"
 		}
 		t.Rows = append(t.Rows, []cell{
 			dateCell(c.cal.date(r[0])), dateCell(c.cal.date(r[1] - 1)), num(int64(r[1] - r[0])), num(int64(c.weekdays(r))), text(known), blank(),
 		})
+	}
+	if weekends > 0 {
+		t.Note = was(weekends, "weekend without a request is", "weekends without a request are") + " left out."
 	}
 	return t
 }

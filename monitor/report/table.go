@@ -16,7 +16,7 @@ type table struct {
 	Note    string // below the table; "" for none
 	Empty   string // the sentence that stands in place of a table without rows
 	Head    []column
-	Keys    int // the first one or two columns say what a row is about
+	Keys    int // how many of the first columns say what a row is about
 	Rows    [][]cell
 	Foot    []cell // sums, on the page only: they would be counted twice in a spreadsheet
 }
@@ -87,6 +87,14 @@ func clean(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
+// numbered puts before each row its number, by which people and the CSV can speak of it.
+func (t *table) numbered() {
+	t.Head = append([]column{numCol("No.")}, t.Head...)
+	for i, row := range t.Rows {
+		t.Rows[i] = append([]cell{num(int64(i + 1))}, row...)
+	}
+}
+
 // limit cuts rows to at most n and puts the rest into one last row, if rest makes one of them.
 func (t *table) limit(n int, rest func(rows [][]cell) []cell) {
 	if len(t.Rows) <= n {
@@ -113,8 +121,8 @@ func (r *Report) CSV(w io.Writer) error {
 	for _, t := range r.page.tables() {
 		for _, row := range t.Rows {
 			item, detail := row[0].Raw, ""
-			if t.Keys == 2 {
-				detail = row[1].Raw
+			for _, c := range row[1:t.Keys] {
+				detail = strings.TrimSpace(detail + " " + c.Raw)
 			}
 			for i := t.Keys; i < len(t.Head); i++ {
 				if t.Head[i].Blank {

@@ -12,7 +12,7 @@ import (
 // How many rows the page shows; what is beyond them is added up in one row, or the note says that there is more.
 const (
 	deviceRows  = 400
-	repeatRows  = 60
+	repeatRows  = 50
 	nameRows    = 60
 	steeredRows = 40
 	illegalRows = 200
@@ -81,7 +81,9 @@ func (c *count) refusedTo(k kind) string {
 	case 0:
 		return "no group"
 	case len(c.site.Groups):
-		return "every group: " + strings.Join(names, ", ")
+		if !slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, ")") }) {
+			return "every group"
+		}
 	}
 	return strings.Join(names, ", ")
 }
@@ -233,7 +235,7 @@ func (c *count) daysTable() table {
 
 func (c *count) namesTable() table {
 	t := table{
-		ID: "names", Caption: "Names refused most", Keys: 2, Empty: "No name was refused.",
+		ID: "names", Caption: "Refused names, most often first", Keys: 2, Empty: "No name was refused.",
 		Head: []column{col("Name"), col("Category"), numCol("Refused"), numCol("Devices"), col("Remark")},
 	}
 	keys := c.names.sorted(func(a, b *entry[nameSums]) int { return cmp.Compare(b.n, a.n) })
