@@ -77,6 +77,11 @@ func e2eLists(t *testing.T, data string, o *oracle) string {
 	o.addFile(t, "hate", list("hategroups", "hate", "rpz", "lists/hate/chigh-hategroup.rpz.db", ""), rpz)
 	o.addUT1(t, "gaming", list("ut1-games", "gaming", "ut1", "lists/ut1/ut1-blacklists-subset.tar.gz", "select = [\"games\"]"), "games")
 	o.addFile(t, "illegal", list("iwf-test", "illegal", "domains", "iwf-synthetic/iwf-domains.v1.txt", ""), plain)
+	o.addFile(t, "safe", filepath.Join(data, "safesearch/adguardhome-google.rules.txt"), func(l string) string {
+		name, _, _ := strings.Cut(strings.TrimPrefix(l, "|"), "^")
+		return name
+	})
+	o.safe = o.held["safe"]
 	o.groups["children"] = oracleGroup{blocks: []string{"hate", "pornography", "gambling", "social-media", "gaming"}, safe: true}
 	o.groups["staff"] = oracleGroup{blocks: []string{"hate", "pornography"}}
 	o.groups["guests"] = oracleGroup{blocks: []string{"hate", "pornography", "gambling"}}

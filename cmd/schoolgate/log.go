@@ -77,7 +77,10 @@ func runLog(ctx context.Context, c *call) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	if n > 0 && n == *limit {
+	switch {
+	case n == 0:
+		fmt.Fprintf(c.stderr, "schoolgate: nothing in the record matches\nhint: a query is in the record within %v of its answer\n", cfg.Store.Flush)
+	case n == *limit:
 		fmt.Fprintf(c.stderr, "schoolgate: showing the newest %d rows\nhint: --limit 0 shows all\n", n)
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 type oracle struct {
 	held   map[string]map[string]bool // category → names, each with all below it
 	groups map[string]oracleGroup
+	safe   map[string]bool // search pages that have a safe form
 }
 
 type oracleGroup struct {
@@ -29,7 +30,7 @@ type oracleGroup struct {
 }
 
 func newOracle() *oracle {
-	return &oracle{held: map[string]map[string]bool{}, groups: map[string]oracleGroup{}}
+	return &oracle{held: map[string]map[string]bool{}, groups: map[string]oracleGroup{}, safe: map[string]bool{}}
 }
 
 // add reads the names of a list: word says which part of a line is the name, "" for none.
@@ -143,7 +144,7 @@ func (o *oracle) holds(category, name string) bool {
 
 var (
 	canaries   = regexp.MustCompile(`^(use-application-dns\.net|mask(-h2|-canary)?\.icloud\.com|dns-tunnel-check\.googlezip\.net|(.+\.)?resolver\.arpa|_esni\..+)$`)
-	safeNames  = regexp.MustCompile(`^(www\.google\.[a-z.]+|www\.bing\.com|edgeservices\.bing\.com|((www|start)\.)?duckduckgo\.com|www\.ecosia\.org|pixabay\.com)$`)
+	safeNames  = regexp.MustCompile(`^(www\.bing\.com|edgeservices\.bing\.com|((www|start)\.)?duckduckgo\.com|www\.ecosia\.org|pixabay\.com)$`)
 	safeTubes  = regexp.MustCompile(`^((www|m)\.youtube\.com|youtubei?\.googleapis\.com|www\.youtube-nocookie\.com)$`)
 	ownTopic   = regexp.MustCompile(`^((.+\.)?(local|localhost|onion|invalid|internal|home\.arpa)|(.+\.)?(10|127|168\.192|254\.169|(1[6-9]|2[0-9]|3[01])\.172)\.in-addr\.arpa|(.+\.)?(d\.f|[89ab]\.e\.f)\.ip6\.arpa)$`)
 	cloakNames = "tracker.stake.com"
@@ -170,7 +171,7 @@ func (o *oracle) judge(group, name string) (verdict, category string) {
 	if canaries.MatchString(name) {
 		return "blocked", ""
 	}
-	if g.safe && (safeNames.MatchString(name) || safeTubes.MatchString(name)) {
+	if g.safe && (o.safe[name] || safeNames.MatchString(name) || safeTubes.MatchString(name)) {
 		return "rewritten", ""
 	}
 	if strings.HasPrefix(name, "cdn.") && !ownTopic.MatchString(name) { // the stand-in for the Internet makes it an alias
