@@ -61,6 +61,9 @@ func numbers(t testing.TB, all map[key]string, section, measure string) map[stri
 			continue
 		}
 		n, err := strconv.ParseInt(v, 10, 64)
+		if v == "–" { // not kept
+			continue
+		}
 		if err != nil {
 			t.Fatalf("%+v: %v", k, err)
 		}
@@ -161,6 +164,8 @@ func recount(tallies []record.Tally) map[string]map[string]int64 {
 			continue
 		}
 		add("names/Refused", t.Name+"|"+kind, t.Count)
+		labels := strings.Split(t.Name, ".")
+		once("devicekinds/Sites", t.Device+"|"+kind, strings.Join(labels[len(labels)-2:], "."))
 		once("names/Devices", t.Name+"|"+kind, t.Device)
 	}
 	return out

@@ -96,11 +96,7 @@ func (c *count) standing(p *page, span Span) {
 	if never := c.neverSeen(); len(never) > 0 {
 		p.NeverSeen = listed(never, 30)
 	}
-	var alerting []string
-	for _, a := range c.site.Alerting {
-		alerting = append(alerting, clean(kind{category: a}.label()))
-	}
-	p.Alerting = strings.Join(alerting, ", ")
+	p.Alerting = clean(strings.Join(labels(c.site.Alerting), ", "))
 	if b := c.blind(span); b > 0 {
 		p.Blind = duration(b)
 	}

@@ -257,15 +257,20 @@ func (c *count) policyTable() table {
 	return t
 }
 
+// labels are the words of the page for categories.
+func labels(categories []string) []string {
+	var all []string
+	for _, c := range categories {
+		all = append(all, kind{category: c}.label())
+	}
+	return all
+}
+
 func refuses(g config.Group) string {
 	if !g.Internet {
 		return "everything: the internet is switched off for this group"
 	}
-	var own []string
-	for _, b := range g.Block {
-		own = append(own, kind{category: b}.label())
-	}
-	s := strings.Join(own, ", ")
+	s := strings.Join(labels(g.Block), ", ")
 	if g.AllowOnly {
 		s = "everything but " + count1(len(g.Approved)+len(g.Allow), "approved name")
 	}
@@ -304,14 +309,14 @@ func hours(g config.Group) string {
 			}
 			days = strings.Join(names, ", ")
 		}
-		s := fmt.Sprintf("%s, %s to %s:", days, h.From, h.To)
+		var what []string
 		if len(h.Block) > 0 {
-			s += " also refused: " + strings.Join(h.Block, ", ")
+			what = append(what, "also refused: "+strings.Join(labels(h.Block), ", "))
 		}
 		if len(h.Allow) > 0 {
-			s += " not refused: " + strings.Join(h.Allow, ", ")
+			what = append(what, "not refused: "+strings.Join(labels(h.Allow), ", "))
 		}
-		all = append(all, s)
+		all = append(all, fmt.Sprintf("%s, %s to %s: %s", days, h.From, h.To, strings.Join(what, "; ")))
 	}
 	return strings.Join(all, "\n")
 }

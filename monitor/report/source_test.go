@@ -81,7 +81,7 @@ func build(t testing.TB, src report.Source, span report.Span, site report.Site) 
 	return r
 }
 
-func html(t testing.TB, r *report.Report) string {
+func page(t testing.TB, r *report.Report) string {
 	t.Helper()
 	var b strings.Builder
 	if err := r.HTML(&b); err != nil {

@@ -53,7 +53,7 @@ func lines(s string) cell {
 	for l := range strings.Lines(s) {
 		all = append(all, clean(strings.TrimRight(l, "\n")))
 	}
-	return cell{Lines: all, Raw: strings.Join(all, "\n")}
+	return cell{Lines: all, Raw: strings.Join(all, "; ")}
 }
 
 func dateCell(t time.Time) cell {
