@@ -66,7 +66,7 @@ type Server struct {
 // Limits bound what clients can make the server hold.
 type Limits struct {
 	InFlight       int           // queries waiting in Resolve at once; more are dropped over UDP, SERVFAIL over TCP; 1,024
-	PerClient      int           // of these from one address; 64
+	PerClient      int           // of these from one address; 256, since a router may ask for a whole school without saying so
 	Conns          int           // TCP connections; 256
 	ConnsPerClient int           // of these from one address; 32
 	ConnInFlight   int           // queries waiting on one connection, which is then read no further; 32
@@ -78,7 +78,7 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	set(&l.InFlight, 1024)
-	set(&l.PerClient, 64)
+	set(&l.PerClient, 256)
 	set(&l.Conns, 256)
 	set(&l.ConnsPerClient, 32)
 	set(&l.ConnInFlight, 32)
