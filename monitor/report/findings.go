@@ -113,6 +113,15 @@ func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []fin
 	if n := c.unexplained(); n > 0 {
 		say(false, "sec-record", "Is the record whole?", "%s without a single request and without a known reason.", was(int64(n), "weekday passed", "weekdays passed"))
 	}
+	if n := c.troubledLists(); n > 0 {
+		say(true, "sec-policy", "Lists and policy", "%s a problem.", was(int64(n), "list has", "lists have"))
+	}
+	if !c.hasIllegal() {
+		say(false, "sec-illegal", "Illegal tier", "No licensed list of illegal material is loaded here: somebody else must enforce it.")
+	}
+	if s := c.trend(); s != "" {
+		say(false, "sec-refused", "What was refused", "%s", s)
+	}
 	if n := len(c.fellSilent()); n > 0 {
 		say(false, "sec-silent", "Devices that fell silent", "%s in regular use fell silent.", count1(n, "device"))
 	}
@@ -120,6 +129,43 @@ func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []fin
 		all = append([]finding{{Text: "Nothing was refused in the gravest categories (illegal, extremism, hate, pornography), and no gap in the record is known."}}, all...)
 	}
 	return all
+}
+
+func (c *count) troubledLists() (n int) {
+	for _, l := range c.site.Lists {
+		if l.Problem != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// trend compares what was refused on a day of use in the first and the second half of the days of use, when the two differ
+// by a quarter or more.
+func (c *count) trend() string {
+	var used []int64
+	for i := range c.days {
+		if c.days[i].requests > 0 {
+			used = append(used, c.days[i].refused)
+		}
+	}
+	if len(used) < 10 {
+		return ""
+	}
+	var half [2]int64
+	for i, n := range used {
+		half[i*2/len(used)] += n
+	}
+	before := (half[0] + int64(len(used)+1)/4) / (int64(len(used)+1) / 2) // rounded
+	after := (half[1] + int64(len(used))/4) / (int64(len(used)) / 2)
+	word := "rose"
+	if after < before {
+		word = "fell"
+	}
+	if diff := max(before, after) - min(before, after); diff*4 < max(before, 1) {
+		return ""
+	}
+	return fmt.Sprintf("Refusals %s from about %s a day in the first half of the days of use to about %s in the second.", word, thousands(before), thousands(after))
 }
 
 func was(n int64, one, many string) string {
@@ -176,7 +222,7 @@ func (c *count) decisions(span Span, repeats []repeated, wrong []candidate) []de
 	ask(c.blind(span) > 0 || t.Lost > 0, "sec-record", "Is the record whole?", "What caused the gaps in the record, and what will prevent the next one?")
 	ask(c.unexplained() > 0, "sec-record", "Is the record whole?", "Is there a good reason for each weekday without requests, such as a holiday?")
 	ask(len(c.fellSilent()) > 0, "sec-silent", "Devices that fell silent", "What became of the devices that fell silent: put away, or connected in another way that is not filtered?")
-	ask(slices.ContainsFunc(c.site.Lists, func(l List) bool { return l.Problem != "" }), "sec-policy", "Lists and policy", "Who sees to the lists that have a problem?")
+	ask(c.troubledLists() > 0, "sec-policy", "Lists and policy", "Who sees to the lists that have a problem?")
 	ask(true, "sec-policy", "Lists and policy", "Does what each group may use still fit its age, needs and curriculum? Is anything new in use (devices, apps, services) that calls for another risk assessment?")
 	ask(true, "sec-limits", "What this cannot show", "Is filtering checked on each kind of device, for each group, and is the result of the check written down?")
 	ask(true, "sec-limits", "What this cannot show", "Is what this filter cannot see covered by supervision and teaching?")

@@ -17,7 +17,7 @@ type kind struct {
 
 const (
 	otherKinds    = "(other categories)"
-	bypassSignals = "Signals of other DNS services"
+	bypassSignals = "Automatic signals"
 )
 
 var illegal = kind{config.IllegalTier, query.Illegal}

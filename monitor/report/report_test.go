@@ -142,6 +142,57 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// allowed is a record of names that were allowed, each another one, which takes no memory of its own.
+type allowed struct {
+	memory
+	day   time.Time
+	names string
+}
+
+func (a *allowed) Tally(_ context.Context, _, _ time.Time, _ *time.Location, yield func(record.Tally) error) error {
+	for i := range len(a.names) - 20 {
+		if err := yield(record.Tally{Day: a.day, Device: "d", Group: "children", Name: a.names[i : i+20], Count: 1}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestAllowedNamesAreOnlyCounted(t *testing.T) {
+	span := autumn(t)
+	src := &allowed{day: span.From, names: strings.Repeat("abcdefghijklmnopqrstuvwxy.", 10_000)}
+	if n := testing.AllocsPerRun(1, func() { build(t, src, span, school(span.To)) }); n > 20_000 {
+		t.Errorf("%.0f allocations for %d tallies", n, len(src.names))
+	}
+}
+
+func TestTrend(t *testing.T) {
+	span := autumn(t)
+	for _, tt := range []struct {
+		first, second int64
+		want          string
+	}{
+		{100, 100, ""}, {100, 124, ""}, {100, 130, "rose from about 100 a day"}, {130, 90, "fell from about 130 a day"}, {0, 0, ""},
+	} {
+		src := &memory{}
+		for i := range 21 {
+			n := tt.first
+			if i > 10 {
+				n = tt.second
+			}
+			day := span.From.AddDate(0, 0, i)
+			src.tallies = append(src.tallies, record.Tally{Day: day, Device: "d", Group: "g", Name: "a.example", Count: 1})
+			if n > 0 {
+				src.tallies = append(src.tallies, blocked(day, "d", "b.example", "gaming", n))
+			}
+		}
+		text := words(whole(t, build(t, src, span, school(span.To))))
+		if got := strings.Contains(text, "a day in the first half"); got != (tt.want != "") || !strings.Contains(text, tt.want) {
+			t.Errorf("%d to %d: want %q", tt.first, tt.second, tt.want)
+		}
+	}
+}
+
 // TestHostile puts into every text from outside what could break out of a page or a spreadsheet.
 func TestHostile(t *testing.T) {
 	const evil = "=cmd|'/c calc'!A0</title></style></svg><script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;{{.}}\u202Egnp\x00\xff"
