@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,7 +13,10 @@ import (
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
+	"schoolgate/config"
+	"schoolgate/monitor/record"
 	"schoolgate/monitor/report"
+	"schoolgate/resolver/query"
 )
 
 // tree parses a page as a browser does.
@@ -301,4 +305,82 @@ func luminance(t *testing.T, colour string) float64 {
 		l += w * v
 	}
 	return l
+}
+
+// TestBars measures the drawings: the height of a bar must be to its number as that of any other.
+func TestBars(t *testing.T) {
+	span := autumn(t)
+	r := build(t, term(span, 4), span, school(span.To))
+	weeks, days := figures(t, r), 0
+	for _, svg := range all(whole(t, r), "svg") {
+		perUnit, y := 0.0, 0.0
+		for _, rect := range all(svg, "rect") {
+			said := words(rect)
+			digits := regexp.MustCompile(`: ([\d,]+)`).FindStringSubmatch(said)
+			n, err := strconv.ParseFloat(strings.ReplaceAll(digits[1], ",", ""), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			height, _ := strconv.ParseFloat(attr(rect, "height"), 64)
+			top, _ := strconv.ParseFloat(attr(rect, "y"), 64)
+			if perUnit == 0 && n > 0 {
+				perUnit, y = height/n, top+height
+			}
+			if math.Abs(height-n*perUnit) > n*.1/max(1, n)+.5+.01*height || n > 0 && math.Abs(top+height-y) > .2 || top < 0 {
+				t.Errorf("%s: a bar of height %.1f at %.1f for %v, where one takes %.4f", attr(svg, "aria-labelledby"), height, top, n, perUnit)
+			}
+			if strings.HasPrefix(attr(svg, "aria-labelledby"), "chart-days") {
+				days++
+			}
+		}
+	}
+	if want := len(numbers(t, weeks, "days", "Refused")); days != want {
+		t.Errorf("%d bars for %d days", days, want)
+	}
+}
+
+// TestScale measures the tallest bar against the scale beside it.
+func TestScale(t *testing.T) {
+	span := autumn(t)
+	r := build(t, &memory{tallies: nil}, span, school(span.To))
+	src := &memory{}
+	src.tallies = append(src.tallies, blocked(span.From, "d", "a.example", "gaming", 1000), blocked(span.From.AddDate(0, 0, 7), "d", "a.example", "gaming", 500))
+	full := build(t, src, span, school(span.To))
+	if n := len(all(all(whole(t, r), "svg")[1], "rect")); n != 0 {
+		t.Errorf("%d bars for days without refusals", n)
+	}
+	svg := all(whole(t, full), "svg")[0]
+	lines := all(svg, "line") // 0, half, top, and the axis
+	y := func(i int) float64 { v, _ := strconv.ParseFloat(attr(lines[i], "y1"), 64); return v }
+	bar, _ := strconv.ParseFloat(attr(all(svg, "rect")[0], "y"), 64)
+	half, _ := strconv.ParseFloat(attr(all(svg, "rect")[1], "y"), 64)
+	if words(all(svg, "text")[2]) != "1,000" || math.Abs(bar-y(2)) > .1 || math.Abs(half-y(1)) > .1 {
+		t.Errorf("1,000 reaches %.1f and 500 %.1f; the lines are at %.1f and %.1f", bar, half, y(2), y(1))
+	}
+}
+
+// TestDeviceOrder is that of concern: a single grave refusal before many light ones.
+func TestDeviceOrder(t *testing.T) {
+	span := autumn(t)
+	src := &memory{tallies: []record.Tally{
+		blocked(span.From, "quiet", "a.example", "gaming", 1),
+		blocked(span.From, "gamer", "a.example", "gaming", 900),
+		blocked(span.From, "porn-2", "b.example", "pornography", 2),
+		blocked(span.From, "porn-9", "b.example", "pornography", 9),
+		blocked(span.From, "porn-2", "c.example", "weapons", 100),
+		blocked(span.From, "hate", "c.example", "hate", 1),
+		{Day: span.From, Device: "nothing", Group: "staff", Name: "x.example", Count: 5000},
+		{Day: span.From, Device: "grave", Group: "staff", Name: record.Withheld, Action: query.Block, Rule: query.Illegal, Category: config.IllegalTier, Count: 1},
+	}}
+	var got []string
+	for _, table := range all(whole(t, build(t, src, span, school(span.To))), "table") {
+		if attr(table, "id") == "devices" {
+			for _, tr := range all(all(table, "tbody")[0], "tr") {
+				got = append(got, words(all(tr, "th")[0]))
+			}
+		}
+	}
+	if d := cmp.Diff([]string{"grave", "hate", "porn-9", "porn-2", "gamer", "quiet", "nothing"}, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
 }
