@@ -156,10 +156,13 @@ const staleAfter = 1800 * time.Millisecond
 // anyTTL is how long the answer to ANY may be kept, in seconds.
 const anyTTL = 3600
 
-// presentation is the name as miekg/dns writes it: absolute, odd bytes as \DDD.
+// presentation is the name as miekg/dns writes it, which escapes fewer bytes than the canonical text.
 func presentation(w *domain.Wire) string {
-	var b [4*domain.MaxWire + 1]byte
-	return string(append(w.AppendText(b[:0]), '.'))
+	name, _, err := dns.UnpackDomainName(w.Bytes(), 0)
+	if err != nil {
+		panic(err) // a name that was read off the wire
+	}
+	return name
 }
 
 // judgeTargets judges every name that the answer leads to, for the client that asks. It reports false, with the verdict

@@ -320,6 +320,26 @@ func TestNegativeAndFailedAnswers(t *testing.T) {
 	}
 }
 
+// TestOddNames: names hold any byte, and are asked for as they are.
+func TestOddNames(t *testing.T) {
+	for _, name := range []string{`a\058b.example.`, ` x.example.`, `a\.b.example.`, `\000\255.example.`, `q\"t.example.`, `_srv._tcp.example.`} {
+		for range 2 {
+			m := question("school.example.", dns.TypeA)
+			m.Question[0].Name = name
+			req, err := m.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Unpack(req); err != nil { // in the library's own spelling
+				t.Fatal(err)
+			}
+			if reply, q := newBox(t).ask(t, child, m); reply.Rcode != dns.RcodeSuccess || len(reply.Answer) != 1 {
+				t.Errorf("%s from %v: %v", name, q.Source, reply)
+			}
+		}
+	}
+}
+
 func TestSafeSearch(t *testing.T) {
 	b := newBox(t)
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeTXT} {
