@@ -126,8 +126,17 @@ func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []fin
 		say(false, "sec-silent", "Devices that fell silent", "%s in regular use fell silent.", count1(n, "device"))
 	}
 	if !slices.ContainsFunc(all, func(f finding) bool { return f.Grave }) && c.sums.requests > 0 {
-		all = append([]finding{{Text: "Nothing was refused in the gravest categories (illegal, extremism, hate, pornography), and no gap in the record is known."}}, all...)
+		return append([]finding{{Text: "Nothing was refused in the gravest categories (illegal, extremism, hate, pornography), and no gap in the record is known."}}, all...)
 	}
+	slices.SortStableFunc(all, func(a, b finding) int {
+		switch {
+		case a.Grave && !b.Grave:
+			return -1
+		case b.Grave && !a.Grave:
+			return 1
+		}
+		return 0
+	})
 	return all
 }
 
