@@ -203,8 +203,8 @@ func (c *count) silentDaysTable() table {
 		switch {
 		case c.wasDown(r):
 			known = "the program was not running"
-		case c.site.Retention > 0 && c.cal.start(r[1]).Before(c.site.Made.Add(-c.site.Retention)):
-			known = "older than the record is kept"
+		case c.site.Retention > 0 && c.cal.start(r[0]).Before(c.site.Made.Add(-c.site.Retention)):
+			known = "older than the record is kept, at least in part"
 		}
 		t.Rows = append(t.Rows, []cell{
 			dateCell(c.cal.date(r[0])), dateCell(c.cal.date(r[1] - 1)), num(int64(r[1] - r[0])), num(int64(c.weekdays(r))), text(known), blank(),
