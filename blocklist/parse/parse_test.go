@@ -98,7 +98,7 @@ func TestErrorOfAdd(t *testing.T) {
 	calls := 0
 	_, err := Text(strings.NewReader("0.0.0.0 a.example b.example\n0.0.0.0 c.example\n"), config.FormatHosts,
 		func(blocklist.Rule) error { calls++; return full })
-	if err != full || calls != 1 {
+	if !errors.Is(err, full) || calls != 1 {
 		t.Errorf("got %v after %d calls", err, calls)
 	}
 }

@@ -169,7 +169,11 @@ func progressLine(c *call) func(update.Progress) {
 			fmt.Fprintf(c.stderr, "%s: %v\n", p.List, p.Err)
 		case p.Finished:
 			clearLine(c, live)
-			fmt.Fprintf(c.stderr, "%s: %s\n", p.List, config.Size(p.Done))
+			got := "checked" // a file, or a source that has not changed
+			if p.Done > 0 {
+				got = config.Size(p.Done).String()
+			}
+			fmt.Fprintf(c.stderr, "%s: %s\n", p.List, got)
 		case live && p.Total > 0:
 			const width = 30
 			n := int(min(p.Done, p.Total) * width / p.Total)

@@ -26,8 +26,10 @@ func printed(t *testing.T, page string) (pdf []byte, console []string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	args := []string{"--headless", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-crash-reporter",
-		"--user-data-dir=" + filepath.Join(dir, "profile"), "--enable-logging=stderr", "--no-pdf-header-footer", "--print-to-pdf=" + out}
+	args := []string{
+		"--headless", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-crash-reporter",
+		"--user-data-dir=" + filepath.Join(dir, "profile"), "--enable-logging=stderr", "--no-pdf-header-footer", "--print-to-pdf=" + out,
+	}
 	if os.Geteuid() == 0 {
 		args = append(args, "--no-sandbox") // the sandbox does not run as root
 	}

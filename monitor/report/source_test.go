@@ -99,9 +99,15 @@ func term(span report.Span, seed uint64) *memory {
 		weight         int
 	}
 	sites := []site{
-		{"cdn.games.example", "gaming", 60}, {"play.games.example", "gaming", 30}, {"chat.social.example", "social-media", 25},
-		{"adult.example", "pornography", 2}, {"hateful.example", "hate", 1}, {"bets.example", "gambling", 3},
-		{"vpn.example", "bypass", 3}, {"phonics-play.example", "gaming", 8}, {"www.valley-college.ac.uk", "hate", 1},
+		{"cdn.games.example", "gaming", 60},
+		{"play.games.example", "gaming", 30},
+		{"chat.social.example", "social-media", 25},
+		{"adult.example", "pornography", 2},
+		{"hateful.example", "hate", 1},
+		{"bets.example", "gambling", 3},
+		{"vpn.example", "bypass", 3},
+		{"phonics-play.example", "gaming", 8},
+		{"www.valley-college.ac.uk", "hate", 1},
 	}
 	for day := span.From; day.Before(span.To); day = day.AddDate(0, 0, 1) {
 		weekend := day.Weekday() == time.Saturday || day.Weekday() == time.Sunday
@@ -140,8 +146,10 @@ func term(span report.Span, seed uint64) *memory {
 		}
 	}
 	day := span.From.AddDate(0, 0, 9)
-	m.tallies = append(m.tallies, record.Tally{Day: day, Device: "tablet-05", Group: "children", Name: record.Withheld, Action: query.Block,
-		Rule: query.Illegal, Category: config.IllegalTier, List: "licensed", Count: 3})
+	m.tallies = append(m.tallies, record.Tally{
+		Day: day, Device: "tablet-05", Group: "children", Name: record.Withheld, Action: query.Block,
+		Rule: query.Illegal, Category: config.IllegalTier, List: "licensed", Count: 3,
+	})
 	slices.SortStableFunc(m.tallies, func(a, b record.Tally) int {
 		return cmp.Or(a.Day.Compare(b.Day), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Name, b.Name))
 	})

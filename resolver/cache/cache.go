@@ -34,6 +34,7 @@ func (s State) String() string {
 		return "fresh"
 	case Stale:
 		return "stale"
+	case Miss:
 	}
 	return "miss"
 }

@@ -72,6 +72,7 @@ func (l *lane) runSingly(ctx context.Context) error {
 			l.s.finish(q, resp, l.s.Now())
 		case missed:
 			l.handOver(ctx, q, req[:n], source, peer)
+		case dropped:
 		}
 	}
 }

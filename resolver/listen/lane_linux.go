@@ -159,6 +159,7 @@ func (b *batch) serve(ctx context.Context) {
 			b.reply(i, wire.Fit(resp, &q.Question))
 		case missed:
 			l.handOver(ctx, q, req, b.source(i), b.peer(i))
+		case dropped:
 		}
 	}
 	answers := b.to

@@ -217,7 +217,8 @@ func (c *client) send(msgs ...[]byte) {
 func (c *client) receive() *dns.Msg {
 	c.t.Helper()
 	buf := make([]byte, 65536)
-	n, err := 0, error(nil)
+	var n int
+	var err error
 	if c.tcp {
 		if _, err = io.ReadFull(c, buf[:2]); err == nil {
 			n, err = io.ReadFull(c, buf[:binary.BigEndian.Uint16(buf)])
@@ -241,7 +242,7 @@ func (c *client) closed() {
 	var b [1]byte
 	if n, err := c.Read(b[:]); n != 0 || errors.Is(err, context.DeadlineExceeded) {
 		c.t.Fatalf("%d bytes, %v; want the end of the connection", n, err)
-	} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	} else if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 		c.t.Fatal("the connection stayed open")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -139,7 +140,7 @@ func (p *pipe) deliver(reply []byte) {
 	p.heard++
 	id := binary.BigEndian.Uint16(reply)
 	w := p.waiting[id]
-	if w == nil || check(reply, w.sent, w.end) == errAlien {
+	if w == nil || errors.Is(check(reply, w.sent, w.end), errAlien) {
 		return
 	}
 	delete(p.waiting, id)

@@ -241,7 +241,7 @@ func FuzzCheck(f *testing.F) {
 	reply[2] |= 0x80
 	f.Add(reply)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if check(b, sent, q.end) == errAlien {
+		if errors.Is(check(b, sent, q.end), errAlien) {
 			return
 		}
 		m, err := q.unpack(b)

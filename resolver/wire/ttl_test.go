@@ -153,8 +153,6 @@ func TestTargetsMalformed(t *testing.T) {
 		return append(m, rdata...)
 	}
 	const at = 28 // where rdata stands
-	ladder := make([]byte, 0, 256)
-	ladder = append(ladder, 1, 'x', 0)
 	tests := map[string][]byte{
 		"nothing":              nil,
 		"question missing":     {0, 0, 0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0},
