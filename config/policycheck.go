@@ -8,9 +8,19 @@ import (
 	"schoolgate/blocklist/domain"
 )
 
-// Categories is the categories that the product itself speaks of, a fresh slice.
-func Categories() []string {
-	return []string{IllegalTier, Pornography, Hate, Extremism, Gaming, SocialMedia, Gambling, Circumvent}
+// gravity is the categories that the product itself speaks of, the gravest first.
+var gravity = [...]string{IllegalTier, Extremism, Hate, Pornography, Gambling, Circumvent, SocialMedia, Gaming}
+
+// Categories is the categories that the product itself speaks of, the gravest first, in a fresh slice.
+func Categories() []string { return slices.Clone(gravity[:]) }
+
+// Gravity is the place of a category in Categories: by it a verdict names the gravest of several, and a report puts it
+// first. Categories of the school's own come after all of them.
+func Gravity(category string) int {
+	if i := slices.Index(gravity[:], category); i >= 0 {
+		return i
+	}
+	return len(gravity)
 }
 
 // known checks references to categories at path.

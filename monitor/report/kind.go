@@ -1,7 +1,6 @@
 package report
 
 import (
-	"slices"
 	"strings"
 
 	"schoolgate/config"
@@ -34,21 +33,12 @@ func kindOf(t record.Tally) kind {
 	}
 }
 
-// gravity is the order in which a reader should see categories; the same as that of verdicts.
-var gravity = [...]string{
-	config.IllegalTier, config.Extremism, config.Hate, config.Pornography, config.Gambling, config.Circumvent,
-	config.SocialMedia, config.Gaming,
-}
-
 // rank is lower for graver kinds: the known categories, then the school's own, then blocks by rule.
 func (k kind) rank() int {
-	if i := slices.Index(gravity[:], k.category); i >= 0 {
-		return i
-	}
 	if k.category != "" {
-		return len(gravity)
+		return config.Gravity(k.category)
 	}
-	return len(gravity) + 1 + int(k.rule)
+	return config.Gravity("") + 1 + int(k.rule)
 }
 
 // grave says whether one refusal is worth a person's look.

@@ -66,12 +66,6 @@ const (
 // MaxGroups is how many groups a policy can tell apart: three own bits each.
 const MaxGroups = (blocklist.MaxLists - ownGroups) / 3
 
-// gravity orders the categories by how much it matters that a verdict names them rather than another of the same name.
-var gravity = []string{
-	config.IllegalTier, config.Extremism, config.Hate, config.Pornography, config.Gambling,
-	config.Circumvent, config.SocialMedia, config.Gaming,
-}
-
 // Compile reads cfg against the lists of a Set, whose bits the verdicts will be asked with. categories gives the
 // category of each list by its name; a list that it does not hold blocks nobody. The configuration must have been
 // validated.
@@ -83,7 +77,7 @@ func Compile(cfg *config.Config, lists []blocklist.Info, categories map[string]s
 	byCategory := map[string]blocklist.Mask{}
 	for i, l := range lists {
 		c := categories[l.Name]
-		p.lists = append(p.lists, listed{name: l.Name, category: c, rank: rank(c)})
+		p.lists = append(p.lists, listed{name: l.Name, category: c, rank: config.Gravity(c)})
 		if c != "" {
 			m := byCategory[c]
 			m.Add(i)
@@ -95,15 +89,6 @@ func Compile(cfg *config.Config, lists []blocklist.Info, categories map[string]s
 		p.groups = append(p.groups, compileGroup(g, byCategory, ownGroups+3*i))
 	}
 	return p, p.compileOwn(cfg)
-}
-
-func rank(category string) int {
-	for i, c := range gravity {
-		if c == category {
-			return i
-		}
-	}
-	return len(gravity)
 }
 
 func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int) group {
