@@ -24,7 +24,7 @@ import (
 //	ask ADDRESS NAME…     ask it for names from an address of loopback; stdout has a line "NAME VERDICT" for each
 //	soon ADDRESS NAME VERDICT
 //	                      ask until the verdict is this one
-//	stop                  stop it as systemd would
+//	halt                  stop it as systemd would
 //
 // $UPSTREAM is a stand-in for the Internet's DNS, $NOBODY an address where nobody answers.
 func TestStories(t *testing.T) {
@@ -43,7 +43,7 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "expand": expand, "start": start, "ask": askFor, "soon": askUntil, "stop": stop,
+			"exits": exits, "expand": expand, "start": start, "ask": askFor, "soon": askUntil, "halt": halt,
 		},
 	})
 }
@@ -112,9 +112,9 @@ func askUntil(ts *testscript.TestScript, neg bool, args []string) {
 	p.until(args[1]+" is "+args[2], func() bool { return verdictOf(p.ask(args[0], args[1], dns.TypeA)) == args[2] })
 }
 
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+func halt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
-		ts.Fatalf("usage: stop")
+		ts.Fatalf("usage: halt")
 	}
 	ts.Value(theBox{}).(*played).stop()
 }
