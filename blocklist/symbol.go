@@ -51,12 +51,10 @@ func newSymbols(strings []string) *symbols {
 		s.word[i] = binary.LittleEndian.Uint64(b[:])
 		node := 0
 		for _, c := range []byte(str) {
-			next := &s.trie[node][branch(c)]
-			if *next == 0 {
+			if next := &s.trie[node][branch(c)]; *next == 0 {
 				*next = uint16(len(s.trie))
 				s.trie = append(s.trie, [ranks]uint16{})
 				s.code = append(s.code, -1)
-				next = &s.trie[node][branch(c)]
 			}
 			node = int(s.trie[node][branch(c)])
 		}

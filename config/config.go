@@ -62,7 +62,7 @@ type Upstream struct {
 	Timeout Duration `toml:"timeout"` // for one attempt at one server
 }
 
-// Cache bounds the answers kept in memory.
+// Cache bounds the answers kept in memory. Needs a restart to change.
 type Cache struct {
 	Size     Size     `toml:"size"`      // all in
 	MinTTL   Duration `toml:"min_ttl"`   // raise shorter TTLs to this
@@ -157,7 +157,7 @@ type SMTP struct {
 	Timeout      Duration `toml:"timeout"`
 }
 
-// Store is where the record is kept. Path needs a restart to change.
+// Store is where the record is kept. Path and Flush need a restart to change.
 type Store struct {
 	Path      string   `toml:"path"`      // directory of all state; relative to where the program runs
 	Retention Duration `toml:"retention"` // of rows, in whole days; a month's file goes once all of it is older

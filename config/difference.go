@@ -24,8 +24,14 @@ func NeedsRestart(old, new *Config) []string {
 	if old.HTTP.Listen != new.HTTP.Listen {
 		paths = append(paths, "http.listen")
 	}
+	if old.Cache != new.Cache {
+		paths = append(paths, "cache")
+	}
 	if old.Store.Path != new.Store.Path {
 		paths = append(paths, "store.path")
+	}
+	if old.Store.Flush != new.Store.Flush {
+		paths = append(paths, "store.flush")
 	}
 	return paths
 }

@@ -20,7 +20,7 @@ func TestOwnLookups(t *testing.T) {
 	a := &appliance{log: slog.New(slog.DiscardHandler)}
 	cfg := config.Default().Upstream
 	cfg.Servers = []config.Server{{Kind: config.ServerUDP, Addr: internet.addr}}
-	a.ask(cfg)
+	a.asking.Store(a.ask(cfg))
 	defer func() { a.asking.Load().stop() }()
 	addrs, err := a.lookups().LookupNetIP(t.Context(), "ip4", "mail.little-oak.example.")
 	if err != nil {

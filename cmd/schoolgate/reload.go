@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,18 +22,18 @@ import (
 )
 
 // state compiles what queries read. It changes nothing.
-func (a *appliance) state(cfg *config.Config, set *blocklist.Set) (*resolver.State, error) {
+func (a *appliance) state(cfg *config.Config, set *blocklist.Set, ask *asker) (*resolver.State, error) {
 	p, err := policy.Compile(cfg, set.Lists(), categories(cfg))
 	if err != nil {
 		return nil, fmt.Errorf("compiling the policy: %w", err)
 	}
 	return &resolver.State{
-		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: a.asking.Load().Exchange,
+		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange,
 	}, nil
 }
 
-// ask puts a pool of upstreams to work and returns the one it takes the place of.
-func (a *appliance) ask(cfg config.Upstream) (old *asker) {
+// ask puts a pool of upstreams to work.
+func (a *appliance) ask(cfg config.Upstream) *asker {
 	pool := upstream.New(cfg, part(a.log, "upstream"))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -40,50 +41,70 @@ func (a *appliance) ask(cfg config.Upstream) (old *asker) {
 		defer close(ended)
 		_ = pool.Run(ctx) // returns nil, when ctx has ended
 	}()
-	return a.asking.Swap(&asker{Pool: pool, stop: func() { cancel(); <-ended }})
+	return &asker{Pool: pool, stop: func() { cancel(); <-ended }}
 }
 
-// reload reads the configuration again and puts it in force, or changes nothing. Everything that may fail comes before
+// reload reads the configuration again and puts it in force, or changes nothing: everything that may fail comes before
 // the first change.
 func (a *appliance) reload(ctx context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReloading)
 	defer func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReady) }()
-	old := a.cfg.Load()
+	old, asking := a.cfg.Load(), a.asking.Load()
 	next, err := config.Load(a.path)
-	if err == nil {
-		_, err = policy.Compile(next, a.set.Lists(), categories(next))
-	}
 	if err != nil {
-		a.outcome.Store(&loading{at: time.Now(), err: err})
-		a.log.Error("the configuration is refused, the old one stays in force", "file", a.path, "error", err)
+		a.refused("the configuration is refused, the old one stays in force", err)
 		return
 	}
-	changes, restart := config.Diff(old, next), config.NeedsRestart(old, next)
-	next.DNS.Listen, next.HTTP, next.Store.Path = old.DNS.Listen, old.HTTP, old.Store.Path
-
-	var retired *asker
+	restart := config.NeedsRestart(old, next)
+	next.DNS.Listen, next.HTTP, next.Cache = old.DNS.Listen, old.HTTP, old.Cache
+	next.Store.Path, next.Store.Flush = old.Store.Path, old.Store.Flush
+	changes := config.Diff(old, next)
+	ask := asking
 	if !slices.Equal(old.Upstream.Servers, next.Upstream.Servers) || old.Upstream.Timeout != next.Upstream.Timeout {
-		retired = a.ask(next.Upstream)
+		ask = a.ask(next.Upstream)
 	}
-	state, err := a.state(next, a.set)
-	if err != nil { // it compiled a moment ago
-		a.log.Error("the configuration is refused, the old one stays in force", "file", a.path, "error", err)
+	state, err := a.state(next, a.set, ask)
+	if err != nil {
+		if ask != asking {
+			ask.stop()
+		}
+		a.refused("the configuration is refused, the old one stays in force", err)
 		return
 	}
+
 	a.cfg.Store(next)
+	a.asking.Store(ask)
 	a.resolver.Swap(state)
 	a.alerts.Set(alertSettings(next))
 	a.label(next)
 	a.updater.SetLists(next.Lists, next.Update)
-	if retired != nil {
+	if ask != asking {
 		// Queries that began under the old state may still be waiting for its servers.
-		time.AfterFunc(15*time.Second, retired.stop)
+		time.AfterFunc(15*time.Second, asking.stop)
 	}
 	a.outcome.Store(&loading{at: time.Now(), restart: restart})
 	a.log.Info("configuration in force", "file", a.path, "changes", len(changes), "needs_restart", strings.Join(restart, ","))
 	a.recordConfig(ctx, next, changes, "the configuration was changed")
+}
+
+// refused notes that a configuration was not taken. The log says where its problems are; what they are can name devices,
+// which have no place in it: schoolgate check tells.
+func (a *appliance) refused(what string, err error) {
+	a.outcome.Store(&loading{at: time.Now(), err: err})
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		a.log.Error(what, "file", a.path, "error", err)
+		return
+	}
+	var where []string
+	for _, p := range problems {
+		if p.Severity == config.Error && len(where) < 20 {
+			where = append(where, fmt.Sprintf("line %d %s", p.Line, p.Path))
+		}
+	}
+	a.log.Error(what, "file", a.path, "problems", strings.Join(where, "; "), "see", "schoolgate check")
 }
 
 // publish puts a newly compiled set in force.
@@ -91,7 +112,7 @@ func (a *appliance) publish(set *blocklist.Set) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := a.set
-	state, err := a.state(a.cfg.Load(), set)
+	state, err := a.state(a.cfg.Load(), set, a.asking.Load())
 	if err != nil {
 		a.log.Error("new lists are not used, the old ones stay in force", "error", err)
 		return

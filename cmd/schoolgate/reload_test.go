@@ -130,7 +130,7 @@ func TestReloadRefused(t *testing.T) {
 	if text, status := b.page("/readyz"); status != 200 {
 		t.Errorf("/readyz is %d: %s", status, text)
 	}
-	for _, want := range []string{`unknown key`, `blok`, "schoolgate.toml"} {
+	for _, want := range []string{`line `, `blok`, "schoolgate check", "schoolgate.toml"} {
 		if !strings.Contains(b.stderr.String(), want) {
 			t.Errorf("the log does not say %q", want)
 		}

@@ -131,11 +131,11 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	}
 	a.cache = cache.New(cfg.Cache)
 	a.set = loaded.Set
-	a.ask(cfg.Upstream)
+	a.asking.Store(a.ask(cfg.Upstream))
 	defer func() { a.asking.Load().stop() }()
 	defer func(r *net.Resolver) { net.DefaultResolver = r }(net.DefaultResolver)
 	net.DefaultResolver = a.lookups() // the only hook for what libraries look up
-	first, err := a.state(cfg, a.set)
+	first, err := a.state(cfg, a.set, a.asking.Load())
 	if err != nil {
 		return err
 	}
@@ -270,8 +270,7 @@ func (a *appliance) firstConfig() (*config.Config, error) {
 	}
 	if a.lastGood != "" {
 		if old, oldErr := config.Load(a.lastGood); oldErr == nil {
-			a.log.Error("the configuration is refused, starting from the last good one", "file", a.path, "error", err)
-			a.outcome.Store(&loading{at: time.Now(), err: err})
+			a.refused("the configuration is refused, starting from the last good one", err)
 			return old, nil
 		}
 	}

@@ -63,8 +63,6 @@ func (c calendar) weeks() []week {
 	return all
 }
 
-func (w week) whole() bool { return w.to-w.from == 7 }
-
 // runs joins neighbouring days for which is holds.
 func (c calendar) runs(is func(i int) bool) [][2]int {
 	var all [][2]int
