@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"net/mail"
 	"os"
 	"slices"
@@ -13,6 +14,9 @@ func (k *checker) alerts() {
 	a := k.c.Alerts
 	k.known("alerts.categories", a.Categories)
 	k.within("alerts.window", a.Window, time.Second, day)
+	if len(a.Categories) == 0 {
+		k.warnf("alerts.categories", `write categories = ["pornography", "hate", "extremism"]`, "nobody is told of any block but those of the illegal tier")
+	}
 	_, said := k.lines["alerts.categories"]
 	for i, c := range a.Categories {
 		if k.lines != nil && !said {
@@ -65,7 +69,7 @@ func (k *checker) smtp(a Alerts) {
 	if (s.User == "") != (s.PasswordFile == "") {
 		k.refusef("alerts.smtp.user", "give both user and password_file, or neither", "half of what signing in needs")
 	}
-	k.secretFile("alerts.smtp.password_file", s.PasswordFile)
+	k.secretFile("alerts.smtp.password_file", s)
 	if s.CAFile != "" {
 		if why := unreadable(s.CAFile); why != "" {
 			k.warnf("alerts.smtp.ca_file", "put the PEM file there, or leave it out to trust what the system trusts", "%q %s: alerts wait until it can be read", s.CAFile, why)
@@ -74,9 +78,16 @@ func (k *checker) smtp(a Alerts) {
 	if s.From != "" && !isMailAddress(s.From) {
 		k.refusef("alerts.smtp.from", `write such as "schoolgate@school.example"`, "%q is no e-mail address", s.From)
 	}
+	given := k.lines != nil && !k.wrong["alerts"] // who runs without a file is trying things out
+	if len(a.DSL) == 0 && (given || s.Host != "") {
+		k.warnf("alerts.dsl", "write the safeguarding lead's address", "nobody gets the alerts of blocks")
+	}
 	if s.Host == "" {
-		if len(a.DSL)+len(a.Technical) > 0 {
+		switch {
+		case len(a.DSL)+len(a.Technical) > 0:
 			k.warnf("alerts.smtp.host", "write the school's mail server", "there are recipients but no mail server: alerts wait, and nobody gets them")
+		case given && !k.wrong["alerts.smtp"]:
+			k.warnf("alerts.smtp.host", "write the school's mail server", "there is no mail server: alerts wait, and nobody gets them")
 		}
 		return
 	}
@@ -91,19 +102,20 @@ func (k *checker) smtp(a Alerts) {
 	if s.From == "" {
 		k.refusef("alerts.smtp.from", `write such as "schoolgate@school.example"`, "mail needs a sender")
 	}
-	if len(a.DSL) == 0 {
-		k.warnf("alerts.dsl", "write the safeguarding lead's address", "nobody gets the alerts of blocks")
-	}
 }
 
 // secretFile warns rather than refuses: a box whose mail is broken must go on filtering.
-func (k *checker) secretFile(path, file string) {
+func (k *checker) secretFile(path string, s SMTP) {
+	file := s.PasswordFile
 	if file == "" {
 		return
 	}
 	if why := unreadable(file); why != "" {
 		k.warnf(path, "put the password on its first line, readable by the program", "%q %s: alerts wait until it can be read", file, why)
 		return
+	}
+	if _, err := s.Password(); errors.Is(err, ErrNoPassword) {
+		k.warnf(path, "put the password on its first line", "%q holds no password: alerts wait until it does", file)
 	}
 	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
 		k.warnf(path, "chmod o-r "+file, "every user of this machine can read %q", file)

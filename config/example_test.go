@@ -14,6 +14,12 @@ default_group = "childen"
 name = "children"
 block = ["pornografy", "hate", "extremism"]
 saef_search = true
+
+[alerts]
+dsl = ["dsl@school.example"]
+[alerts.smtp]
+host = "mail.school.example"
+from = "schoolgate@school.example"
 `), "schoolgate.toml")
 	fmt.Println(err)
 	// Output:

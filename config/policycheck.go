@@ -1,15 +1,15 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-
-	"schoolgate/blocklist/domain"
 )
 
 // gravity is the categories that the product itself speaks of, the gravest first.
 var gravity = [...]string{IllegalTier, Extremism, Hate, Pornography, Gambling, Circumvent, SocialMedia, Gaming}
+
+// gravest is what no child should meet, and nobody at a school should need.
+var gravest = [...]string{Pornography, Hate, Extremism}
 
 // Categories is the categories that the product itself speaks of, the gravest first, in a fresh slice.
 func Categories() []string { return slices.Clone(gravity[:]) }
@@ -47,6 +47,7 @@ func (k *checker) policy() {
 	k.names("policy.block", p.Block)
 	k.names("policy.allow", p.Allow)
 	k.suffixes("policy.block", p.Block)
+	k.openings("policy.allow", p.Allow)
 	k.contradiction("policy.allow", p.Allow, "policy.block", p.Block)
 }
 
@@ -56,49 +57,6 @@ func (k *checker) groupNames() []string {
 		names[i] = g.Name
 	}
 	return names
-}
-
-// names warns of what an own list says twice.
-func (k *checker) names(path string, names []domain.Name) {
-	distinct(path, names, func(path string, first int) {
-		k.warnf(path, "leave it out", "%q is here already", names[first])
-	})
-	for i, n := range names {
-		if n == "" {
-			k.refusef(element(path, i), "stop_all and internet = false refuse every name", "the root is no name for an own list")
-		}
-	}
-}
-
-// suffixes warns of own blocks that reach further than a site.
-func (k *checker) suffixes(path string, names []domain.Name) {
-	for i, n := range names {
-		if n != "" && n.IsPublicSuffix() {
-			k.warnf(element(path, i), "make sure that this is meant", "%q blocks every site whose name ends in it", n)
-		}
-	}
-}
-
-// contradiction refuses a name that is both allowed and blocked, and warns of one that lies below a blocked name: a block
-// of one's own comes before an allowance of one's own.
-func (k *checker) contradiction(allowPath string, allow []domain.Name, blockPath string, block []domain.Name) {
-	blocked := make(map[domain.Name]bool, len(block))
-	for _, n := range block {
-		blocked[n] = true
-	}
-	for i, n := range allow {
-		path := element(allowPath, i)
-		if blocked[n] {
-			k.refusef(path, "leave it out of one of them", "%q is in %s too", n, blockPath)
-			continue
-		}
-		for up, ok := n.Parent(); ok && up != ""; up, ok = up.Parent() {
-			if blocked[up] {
-				k.warnf(path, fmt.Sprintf("leave %q out of %s and block what is unwanted below it", up, blockPath), "%q is never allowed: %s has %q, and an own block comes first", n, blockPath, up)
-				break
-			}
-		}
-	}
 }
 
 func (k *checker) groups() {
@@ -154,6 +112,8 @@ func (k *checker) groupNamesOf(path string, g Group) {
 	k.names(approved, g.Approved)
 	k.names(deny, g.Deny)
 	k.suffixes(deny, g.Deny)
+	k.openings(allow, g.Allow)
+	k.openings(approved, g.Approved)
 	k.contradiction(allow, g.Allow, deny, g.Deny)
 	k.contradiction(approved, g.Approved, deny, g.Deny)
 	k.contradiction(allow, g.Allow, "policy.block", k.c.Policy.Block)
@@ -185,8 +145,23 @@ func (k *checker) hours(path string, h Hours) {
 			k.refusef(path, "leave it out", "the illegal tier is switched off by nobody, at no hour")
 		case slices.Contains(h.Block, c):
 			k.refusef(path, "leave it out of one of them", "%q is in block too", c)
+		case slices.Contains(gravest[:], c):
+			when := "in these hours"
+			if h.wholeWeek() {
+				when = "at any hour of the week"
+			}
+			k.warnf(path, "leave it out, and write the sites that a lesson needs into the group's allow", "%q is not blocked %s", c, when)
 		}
 	}
+}
+
+// wholeWeek says whether the window never ends.
+func (h Hours) wholeWeek() bool {
+	days := make(map[Weekday]bool)
+	for _, d := range h.Days {
+		days[d] = true
+	}
+	return h.From == 0 && h.To == 0 && (len(days) == 0 || len(days) == 7)
 }
 
 // strictest warns when devices that nobody has named would see what others may not.
@@ -196,14 +171,14 @@ func (k *checker) strictest() {
 		return
 	}
 	path := "policy.default_group"
-	for _, c := range []string{Pornography, Hate, Extremism} {
+	for _, c := range gravest {
 		if !slices.Contains(g.Block, c) {
 			k.warnf(path, "add it to that group's block, or choose another default_group", "devices that nothing names are in the group %q, which does not block %q", g.Name, c)
 		}
 	}
 	for _, other := range k.c.Groups {
 		for _, c := range other.Block {
-			if !slices.Contains(g.Block, c) && !slices.Contains([]string{IllegalTier, Pornography, Hate, Extremism}, c) {
+			if !slices.Contains(g.Block, c) && c != IllegalTier && !slices.Contains(gravest[:], c) {
 				k.warnf(path, "the default group should be the strictest", "devices that nothing names are in the group %q, which does not block %q as %q does", g.Name, c, other.Name)
 			}
 		}

@@ -58,8 +58,8 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems are all that is wrong with one configuration, in the order of its lines. As an error it holds at least one
-// Problem of severity Error; warnings may stand among them.
+// Problems are all that is wrong with one configuration, in the order of its lines, what the file lacks last. As an
+// error it holds at least one Problem of severity Error; warnings may stand among them.
 type Problems []Problem
 
 func (p Problems) Error() string {
@@ -102,9 +102,9 @@ func (r *report) warn(path, what, hint string) {
 	r.problems = append(r.problems, Problem{File: r.file, Line: r.lines.of(path), Path: path, Severity: Warning, What: what, Hint: hint})
 }
 
-// sorted is the problems by line; problems of one line stay in the order of finding.
+// sorted is the problems by line, what the text lacks last; problems of one line stay in the order of finding.
 func (r *report) sorted() Problems {
-	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Compare(uint(a.Line-1), uint(b.Line-1)) })
 	return r.problems
 }
 
