@@ -9,7 +9,7 @@ PLATFORMS := linux-arm64 linux-armv7 linux-amd64
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test race quicklint lint vulncheck cross clean
+.PHONY: help build run demo test load bench race quicklint lint vulncheck cross clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ demo: build ## play a simulated school day, offline, and write its report
 
 test: ## run every test
 	$(GO) test -shuffle=on -timeout 15m $(TESTFLAGS) ./...
+
+load: ## send 20,000 queries a second for 30 s to a box that records them (Debian package dnsperf)
+	SCHOOLGATE_LOAD=1 $(GO) test -run '^TestLoad$$' -v ./cmd/schoolgate
+
+bench: build ## measure against a bare echo and the peers that Debian packages (cmd/bench says which)
+	$(GO) run ./cmd/bench
 
 race: ## run every test under the race detector
 	$(GO) test -race -short -shuffle=on -timeout 20m $(TESTFLAGS) ./...

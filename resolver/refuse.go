@@ -17,9 +17,11 @@ var (
 	blocked     = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: blocked by the school's filter"}
 	stopped     = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: no internet for this device now"}
 	unapproved  = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: not on the approved list of this group"}
+	unsafe      = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: this search has no safe form that can be enforced"}
 	bypass      = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: devices here use this resolver"}
 	staleAnswer = wire.EDE{Code: wire.EDEStale, Text: "Schoolgate: no upstream answers, this is an earlier answer"}
 	unreachable = wire.EDE{Code: wire.EDENetwork, Text: "Schoolgate: no upstream server answers"}
+	busy        = wire.EDE{Code: wire.EDENotReady, Text: "Schoolgate: too many questions at once, ask again"}
 	noUpstream  = wire.EDE{Code: wire.EDENotReady, Text: "Schoolgate: no upstream server is configured"}
 	unresolved  = wire.EDE{Code: wire.EDENoReachable, Text: "Schoolgate: the upstream could not resolve this name"}
 )
@@ -46,11 +48,13 @@ func reason(v *query.Verdict) wire.EDE {
 		return unapproved
 	case query.Bypass:
 		return bypass
+	case query.SafeSearch:
+		return unsafe
 	case query.Category:
 		if e, ok := byCategory[v.Category]; ok {
 			return e
 		}
-	case query.Default, query.OwnBlock, query.OwnAllow, query.SafeSearch:
+	case query.Default, query.OwnBlock, query.OwnAllow:
 	}
 	return blocked
 }

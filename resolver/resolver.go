@@ -50,19 +50,23 @@ func (r *Resolver) Swap(next *State) { r.state.Store(next) }
 // Resolve answers req, whose question is parsed in q, appending the reply to dst; it is for the listener to cut it to
 // what the client takes. It may wait for an upstream. What was found on the way is left in q.
 func (r *Resolver) Resolve(ctx context.Context, q *query.Query, req, dst []byte) []byte {
-	if out, done := r.Inline(q, req, dst); done {
+	s := r.state.Load()
+	if out, done := r.inline(s, q, req, dst); done {
 		return out
 	}
 	if q.Verdict.Action == query.Rewrite {
-		return r.steer(ctx, q, req, dst)
+		return r.steer(ctx, s, q, req, dst)
 	}
-	return r.ask(ctx, q, req, dst)
+	return r.ask(ctx, s, q, req, dst)
 }
 
 // Inline is the part of Resolve that never waits, takes no lock that is held across I/O and does not allocate: it is
 // called from the packet loops. done is false when the answer must be asked for; nothing has been appended then.
 func (r *Resolver) Inline(q *query.Query, req, dst []byte) (out []byte, done bool) {
-	s := r.state.Load()
+	return r.inline(r.state.Load(), q, req, dst)
+}
+
+func (r *Resolver) inline(s *State, q *query.Query, req, dst []byte) (out []byte, done bool) {
 	s.Identify(q)
 	name := &q.Question.Name
 	q.Verdict = s.Policy.Decide(q.Start, q.Client.Group, name, s.Lists.Lookup(name))
@@ -85,8 +89,7 @@ func (r *Resolver) Inline(q *query.Query, req, dst []byte) (out []byte, done boo
 }
 
 // ask gets the answer from an upstream, or from the past when none replies.
-func (r *Resolver) ask(ctx context.Context, q *query.Query, req, dst []byte) []byte {
-	s := r.state.Load()
+func (r *Resolver) ask(ctx context.Context, s *State, q *query.Query, req, dst []byte) []byte {
 	if out, ok := local(q, req, dst); ok {
 		return out
 	}
@@ -94,39 +97,51 @@ func (r *Resolver) ask(ctx context.Context, q *query.Query, req, dst []byte) []b
 		q.Source, q.RCode = query.Policy, wire.NoError
 		return wire.AppendAny(dst, req, &q.Question, anyTTL)
 	}
-	old, state := r.cache.Get(&q.Question, q.Start)
-	if state != cache.Miss {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, staleAfter)
-		defer cancel()
-	}
-	e, err := r.fetch(ctx, s, &q.Question, q.Start)
+	e, source, err := r.fetch(ctx, s, &q.Question, q.Start)
 	if err != nil {
-		if state == cache.Miss {
-			return fail(q, req, dst, err)
-		}
-		if !s.judgeTargets(q, old) {
-			return s.refuse(q, req, dst)
-		}
-		q.Source, q.RCode = query.Stale, old.RCode()
-		return old.AppendStale(dst, req, &q.Question, staleAnswer)
+		return fail(q, req, dst, err)
 	}
 	if !s.judgeTargets(q, e) {
 		return s.refuse(q, req, dst)
 	}
-	q.Source, q.RCode = query.Upstream, e.RCode()
+	q.Source, q.RCode = source, e.RCode()
+	if source == query.Stale {
+		return e.AppendStale(dst, req, &q.Question, staleAnswer)
+	}
 	return e.Append(dst, req, &q.Question, q.Start)
 }
 
-// What an upstream's reply can be short of. A SERVFAIL of its own is worth a stale answer, if there is one (RFC 8767
-// section 5).
+// What an upstream's reply can be short of.
 var (
 	errServfail  = errors.New("the upstream could not resolve the name")
 	errMalformed = errors.New("the upstream's reply is no answer to the question")
 )
 
-// fetch asks the upstream and keeps the answer.
-func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question, now time.Time) (*cache.Entry, error) {
+// fetch finds the answer to a question in the cache, or asks an upstream for it, or falls back on an answer of the past
+// when none replies in good time.
+func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question, now time.Time) (*cache.Entry, query.Source, error) {
+	old, state := r.cache.Get(question, now)
+	switch state {
+	case cache.Fresh:
+		return old, query.Cache, nil
+	case cache.Stale:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, staleAfter)
+		defer cancel()
+	case cache.Miss:
+	}
+	e, err := r.exchange(ctx, s, question, now)
+	switch {
+	case err == nil && (state != cache.Stale || e.RCode() != wire.ServFail):
+		return e, query.Upstream, nil
+	case state == cache.Stale:
+		return old, query.Stale, nil
+	}
+	return nil, query.None, err
+}
+
+// exchange asks the upstreams and keeps the answer.
+func (r *Resolver) exchange(ctx context.Context, s *State, question *wire.Question, now time.Time) (*cache.Entry, error) {
 	m := new(dns.Msg)
 	m.Id = dns.Id()
 	m.RecursionDesired = true
@@ -137,11 +152,6 @@ func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question,
 	if err != nil {
 		return nil, err
 	}
-	if reply.Rcode == int(wire.ServFail) {
-		if _, state := r.cache.Get(question, now); state == cache.Stale {
-			return nil, errServfail
-		}
-	}
 	e := r.cache.Put(question, reply, now)
 	if e == nil {
 		return nil, errMalformed
@@ -150,7 +160,7 @@ func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question,
 }
 
 // staleAfter is how long the upstreams may take when there is an answer past its time to fall back on (RFC 8767 section
-// 5: 1.8 seconds, before clients give up).
+// 5: 1.8 seconds, before clients give up). A SERVFAIL of theirs is worth the fall-back too.
 const staleAfter = 1800 * time.Millisecond
 
 // anyTTL is how long the answer to ANY may be kept, in seconds.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"schoolgate/resolver/cache"
 	"schoolgate/resolver/query"
 	"schoolgate/resolver/upstream"
 	"schoolgate/resolver/wire"
@@ -17,8 +16,7 @@ const steerTTL = 300
 
 // steer answers a rewritten question with an alias and, for addresses, what the alias leads to. Every type gets the
 // alias: an HTTPS record of the original name would lead around it.
-func (r *Resolver) steer(ctx context.Context, q *query.Query, req, dst []byte) []byte {
-	s := r.state.Load()
+func (r *Resolver) steer(ctx context.Context, s *State, q *query.Query, req, dst []byte) []byte {
 	target := q.Question
 	target.DO, target.CD = false, false // the alias is ours, no signature covers it
 	if err := target.Name.SetName(q.Verdict.Target); err != nil {
@@ -54,18 +52,9 @@ func (r *Resolver) steer(ctx context.Context, q *query.Query, req, dst []byte) [
 
 // addresses gets the answer to target from the cache or an upstream as records.
 func (r *Resolver) addresses(ctx context.Context, s *State, target *wire.Question, q *query.Query) ([]dns.RR, query.Source, error) {
-	source := query.Cache
-	e, state := r.cache.Get(target, q.Start)
-	if state != cache.Fresh {
-		fresh, err := r.fetch(ctx, s, target, q.Start)
-		switch {
-		case err == nil:
-			e, source = fresh, query.Upstream
-		case state == cache.Stale:
-			source = query.Stale
-		default:
-			return nil, query.None, err
-		}
+	e, source, err := r.fetch(ctx, s, target, q.Start)
+	if err != nil {
+		return nil, source, err
 	}
 	if e.RCode() != wire.NoError {
 		return nil, query.None, errServfail
@@ -79,7 +68,11 @@ func (r *Resolver) addresses(ctx context.Context, s *State, target *wire.Questio
 	if err := wire.ParseQuestion(ask, target); err != nil {
 		return nil, query.None, err
 	}
-	if err := m.Unpack(e.Append(nil, ask, target, q.Start)); err != nil {
+	packed := e.Append(nil, ask, target, q.Start)
+	if source == query.Stale {
+		packed = e.AppendStale(nil, ask, target, wire.EDE{})
+	}
+	if err := m.Unpack(packed); err != nil {
 		return nil, query.None, err
 	}
 	return m.Answer, source, nil
@@ -92,6 +85,8 @@ func fail(q *query.Query, req, dst []byte, err error) []byte {
 	switch {
 	case errors.Is(err, upstream.ErrNoServers):
 		why = noUpstream
+	case errors.Is(err, upstream.ErrBusy):
+		why = busy
 	case errors.Is(err, errServfail):
 		why = unresolved
 	}

@@ -36,7 +36,7 @@ func runAlerts(ctx context.Context, c *call) error {
 	if len(rest) > 0 {
 		return usage("schoolgate alerts, or schoolgate alerts show 17", "unexpected argument %q", rest[0])
 	}
-	cfg, err := loadConfig(*where)
+	cfg, err := loadConfig(c, *where)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"schoolgate/config"
 	"schoolgate/monitor/store"
@@ -36,14 +37,27 @@ func configPath(given string) string {
 	return ""
 }
 
-// loadConfig reads the configuration of a command that asks something of a box.
-func loadConfig(given string) (*config.Config, error) {
+// loadConfig reads the configuration of a command that asks something of a box. One that is refused does not keep a
+// person from the record while the box itself runs on the last good one: the command then does the same, and says so.
+func loadConfig(c *call, given string) (*config.Config, error) {
 	path := configPath(given)
 	cfg, err := config.Load(path)
-	if err != nil {
-		return nil, refused(path, err)
+	if err == nil {
+		return cfg, nil
 	}
-	return cfg, nil
+	dirs := []string{"/var/lib/schoolgate"}
+	if text, readErr := config.ReadFile(path); readErr == nil {
+		if partial, _ := config.Check(text, path); partial != nil {
+			dirs = []string{partial.Store.Path}
+		}
+		for _, dir := range dirs {
+			if old, oldErr := config.Load(filepath.Join(dir, "last-good.toml")); oldErr == nil && filepath.Clean(old.Store.Path) == filepath.Clean(dir) {
+				fmt.Fprintf(c.stderr, "schoolgate: %s is refused; using what the box last took into use\nhint: schoolgate check %[1]s says what is wrong\n", path)
+				return old, nil
+			}
+		}
+	}
+	return nil, refused(path, err)
 }
 
 // refused turns a configuration's problems into what a person sees.

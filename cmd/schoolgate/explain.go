@@ -54,7 +54,7 @@ func runExplain(_ context.Context, c *call) error {
 	if *client != "" && *group != "" {
 		return usage("a client has a group: give one of the two", "--client and --group together")
 	}
-	cfg, err := loadConfig(*where)
+	cfg, err := loadConfig(c, *where)
 	if err != nil {
 		return err
 	}

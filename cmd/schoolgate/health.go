@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"schoolgate/blocklist/update"
+	"schoolgate/config"
 	"schoolgate/monitor"
 )
 
@@ -117,13 +118,29 @@ func (a *appliance) notReady(now time.Time) (why []string) {
 
 // filterConditions says whether anything is filtered with at all.
 func (a *appliance) filterConditions(time.Time) (out []monitor.Condition) {
-	if a.resolver == nil || a.resolver.State().Lists.Names() > 0 {
+	if a.resolver == nil {
 		return nil
 	}
-	return []monitor.Condition{{
-		Code: "filter.empty", Severity: monitor.Critical, Title: "No name is on any list: nothing is blocked by category",
-		Hint: "Set update.starter = true, or see schoolgate lists",
-	}}
+	set := a.resolver.State().Lists
+	if set.Names() == 0 {
+		out = append(out, monitor.Condition{
+			Code: "filter.empty", Severity: monitor.Critical, Title: "No name is on any list: nothing is blocked by category",
+			Hint: "Set update.starter = true, or see schoolgate lists",
+		})
+	}
+	held := map[string]bool{}
+	for _, l := range set.Lists() {
+		held[l.Name] = l.Rules > 0
+	}
+	for _, l := range a.cfg.Load().Lists {
+		if l.Category == config.IllegalTier && !held[l.Name] {
+			out = append(out, monitor.Condition{
+				Code: "filter.illegal", Severity: monitor.Critical, Title: "A list of the illegal tier is not in force: " + l.Name,
+				Hint: "schoolgate lists shows why; right after a start it may still be compiling",
+			})
+		}
+	}
+	return out
 }
 
 // losses remembers when rows were last lost, so that the condition outlasts the moment but not the day.

@@ -88,7 +88,7 @@ func runLists(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(*where)
+	cfg, err := loadConfig(c, *where)
 	if err != nil {
 		return err
 	}
@@ -113,13 +113,13 @@ func listStatus(c *call, cfg *config.Config, asJSON bool) error {
 		return json.NewEncoder(c.stdout).Encode(status)
 	}
 	w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "LIST\tCATEGORY\tSTATE\tENTRIES\tFETCHED\tPROBLEM")
+	fmt.Fprintln(w, "LIST\tCATEGORY\tSTATE\tENTRIES\tPASSED OVER\tFETCHED\tPROBLEM")
 	for _, s := range status {
 		fetched := "-"
 		if !s.Fetched.IsZero() {
 			fetched = s.Fetched.In(cfg.Location()).Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", s.Name, s.Category, s.State, s.Rules, fetched, dash(s.Error))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", s.Name, s.Category, s.State, s.Rules, s.Problems, fetched, dash(cell(s.Error)))
 	}
 	return w.Flush()
 }
@@ -158,6 +158,15 @@ func listUpdate(ctx context.Context, c *call, cfg *config.Config, names []string
 	return nil
 }
 
+// cell makes an error fit for one line of a table.
+func cell(s string) string {
+	s = strings.Join(strings.Fields(printable(s)), " ")
+	if r := []rune(s); len(r) > 120 {
+		s = string(r[:119]) + "…"
+	}
+	return s
+}
+
 // progressLine shows long work on a terminal, one line that changes, and elsewhere a line for each list that is done.
 func progressLine(c *call) func(update.Progress) {
 	file, isFile := c.stderr.(*os.File)
@@ -166,7 +175,7 @@ func progressLine(c *call) func(update.Progress) {
 		switch {
 		case p.Err != nil:
 			clearLine(c, live)
-			fmt.Fprintf(c.stderr, "%s: %v\n", p.List, p.Err)
+			fmt.Fprintf(c.stderr, "%s: %s\n", p.List, cell(p.Err.Error()))
 		case p.Finished:
 			clearLine(c, live)
 			got := "checked" // a file, or a source that has not changed

@@ -17,6 +17,7 @@ import (
 	"schoolgate/blocklist/domain"
 	"schoolgate/monitor/record"
 	"schoolgate/resolver/query"
+	"schoolgate/resolver/wire"
 )
 
 func runLog(ctx context.Context, c *call) error {
@@ -35,7 +36,7 @@ func runLog(ctx context.Context, c *call) error {
 	if err := noArguments(f, rest); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(*where)
+	cfg, err := loadConfig(c, *where)
 	if err != nil {
 		return err
 	}
@@ -199,6 +200,9 @@ func typeName(t uint16) string {
 }
 
 func rcodeName(c uint16) string {
+	if c == wire.BadVers { // the library knows the number by its other meaning, of signatures
+		return "BADVERS"
+	}
 	if s, ok := dns.RcodeToString[int(c)]; ok {
 		return s
 	}

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // The voice of the command line: what a program reads goes to standard output, what a person is told goes to standard
@@ -98,15 +99,25 @@ func outcome(err error, name string, stdout, stderr io.Writer) int {
 		return exitOK
 	case errors.As(err, &hinted):
 		if hinted.what != "" {
-			fmt.Fprintf(stderr, "schoolgate: %s\n", hinted.what)
+			fmt.Fprintf(stderr, "schoolgate: %s\n", printable(hinted.what))
 		}
 		if hinted.hint != "" {
 			fmt.Fprintf(stderr, "hint: %s\n", hinted.hint)
 		}
 		return hinted.code
 	}
-	fmt.Fprintf(stderr, "schoolgate: %v\n", err)
+	fmt.Fprintf(stderr, "schoolgate: %s\n", printable(err.Error()))
 	return exitFailed
+}
+
+// printable makes text that came from elsewhere, a server's certificate say, safe to show on a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }
 
 // hintError is an error with what a person can do about it.

@@ -144,7 +144,8 @@ func (o *oracle) holds(category, name string) bool {
 
 var (
 	canaries   = regexp.MustCompile(`^(use-application-dns\.net|mask(-h2|-canary)?\.icloud\.com|dns-tunnel-check\.googlezip\.net|(.+\.)?resolver\.arpa|_esni\..+)$`)
-	safeNames  = regexp.MustCompile(`^(www\.bing\.com|edgeservices\.bing\.com|((www|start)\.)?duckduckgo\.com|www\.ecosia\.org|pixabay\.com)$`)
+	unsafe     = regexp.MustCompile(`^(ipv[46]\.google\.com|(html|lite)\.duckduckgo\.com|(.+\.)?(search\.brave\.com|search\.yahoo\.com|qwant\.com|startpage\.com|yandex\.(com|ru)|ya\.ru|baidu\.com|searx\.be|mojeek\.com))$`)
+	safeNames  = regexp.MustCompile(`^((www|cn)\.bing\.com|edgeservices\.bing\.com|((www|start)\.)?duckduckgo\.com|www\.ecosia\.org|pixabay\.com)$`)
 	safeTubes  = regexp.MustCompile(`^((www|m)\.youtube\.com|youtubei?\.googleapis\.com|www\.youtube-nocookie\.com)$`)
 	ownTopic   = regexp.MustCompile(`^((.+\.)?(local|localhost|onion|invalid|internal|home\.arpa)|(.+\.)?(10|127|168\.192|254\.169|(1[6-9]|2[0-9]|3[01])\.172)\.in-addr\.arpa|(.+\.)?(d\.f|[89ab]\.e\.f)\.ip6\.arpa)$`)
 	cloakNames = "tracker.stake.com"
@@ -169,6 +170,9 @@ func (o *oracle) judge(group, name string) (verdict, category string) {
 		return "blocked", c
 	}
 	if canaries.MatchString(name) {
+		return "blocked", ""
+	}
+	if g.safe && unsafe.MatchString(name) {
 		return "blocked", ""
 	}
 	if g.safe && (o.safe[name] || safeNames.MatchString(name) || safeTubes.MatchString(name)) {

@@ -237,6 +237,17 @@ func TestSystemd(t *testing.T) {
 		t.Errorf("the service is less shut in than it was: %v\n%s", err, last(string(out), 200))
 	}
 
+	// The password is where the pages say that it is.
+	credential := regexp.MustCompile(`(?m)^LoadCredential=([a-z-]+):/etc/schoolgate/smtp-password$`).FindStringSubmatch(readFile(t, unit))
+	if credential == nil {
+		t.Fatal("the unit loads no password")
+	}
+	for _, page := range []string{"../../README.md", "../../deploy/recommended.toml"} {
+		if !strings.Contains(readFile(t, page), `password_file = "/run/credentials/schoolgate.service/`+credential[1]+`"`) {
+			t.Errorf("%s looks for the password elsewhere", page)
+		}
+	}
+
 	// What the unit runs is a command line that the program takes.
 	start := regexp.MustCompile(`(?m)^ExecStart=/usr/bin/schoolgate (.*)$`).FindStringSubmatch(readFile(t, unit))
 	if start == nil {

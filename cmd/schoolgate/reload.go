@@ -204,24 +204,6 @@ func writeFile(path string, text []byte) error {
 	return err
 }
 
-// beat tells systemd that the process lives, as often as the unit asks for.
-func (a *appliance) beat(ctx context.Context) error {
-	d, err := daemon.SdWatchdogEnabled(false)
-	if err != nil || d <= 0 {
-		return nil
-	}
-	tick := time.NewTicker(d / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog)
-		}
-	}
-}
-
 // retention is how many days rows are kept, now.
 func (a *appliance) retention() int {
 	return int(a.cfg.Load().Store.Retention.Std() / (24 * time.Hour))

@@ -36,7 +36,7 @@ func runReport(ctx context.Context, c *call) error {
 	if err := noArguments(f, rest); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(*where)
+	cfg, err := loadConfig(c, *where)
 	if err != nil {
 		return err
 	}

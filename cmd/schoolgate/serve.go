@@ -85,6 +85,9 @@ type asker struct {
 func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*appliance)) (err error) {
 	a.started = time.Now()
 	a.cfg.Store(cfg)
+	told := make(chan os.Signal, 2) // from now on: a signal before all is up must wait, not kill
+	signal.Notify(told, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(told)
 	dir := cfg.Store.Path
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return failed("store.path must be a directory that the program may write", "making %s: %v", dir, err)
@@ -165,7 +168,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBehind()
 	back, _ := errgroup.WithContext(behind)
-	back.Go(func() error { return a.journal.Run(behind, a.store, cfg.Store.Flush.Std()) })
+	back.Go(func() error { return a.journal.Run(behind, withholding{a.store, a.resolver}, cfg.Store.Flush.Std()) })
 	back.Go(func() error { return a.alerts.Run(behind) })
 	back.Go(func() error { return a.sender.Run(behind) })
 
@@ -178,7 +181,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	front.Go(func() error { return a.neighbours.Run(fctx) })
 	front.Go(func() error { return a.store.Run(fctx, a.retention) })
 	front.Go(func() error { return a.beat(fctx) })
-	front.Go(func() error { return a.heed(fctx) })
+	front.Go(func() error { return a.heed(fctx, told) })
 	ready(a)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 
@@ -191,16 +194,19 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 
 // done is called after each answer has been written. Each of the three only adds or enqueues.
 func (a *appliance) done(q *query.Query) {
+	if q.Client.Name == "" { // refused before it was judged: a malformed or unusual request is somebody's too
+		a.resolver.Account(q)
+	}
+	if isProbe(q) {
+		return
+	}
 	a.metrics.Done(q)
 	a.journal.Done(q)
 	a.alerts.Done(q)
 }
 
 // heed reads the configuration again on SIGHUP, and takes up what another process compiled on SIGUSR1.
-func (a *appliance) heed(ctx context.Context) error {
-	told := make(chan os.Signal, 2)
-	signal.Notify(told, syscall.SIGHUP, syscall.SIGUSR1)
-	defer signal.Stop(told)
+func (a *appliance) heed(ctx context.Context, told <-chan os.Signal) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -307,6 +313,11 @@ func (a *appliance) banner(w io.Writer) {
 	fmt.Fprintf(w, "\nTry in another terminal:\n\n")
 	fmt.Fprintf(w, "  dig @%s -p %d roblox.com            blocked: gaming\n", d.Addr(), d.Port())
 	fmt.Fprintf(w, "  dig @%s -p %d www.bbc.co.uk         allowed, when the upstream is reachable\n", d.Addr(), d.Port())
-	fmt.Fprintf(w, "  %s explain roblox.com\n  %s log\n  %s report --term autumn\n\n", os.Args[0], os.Args[0], os.Args[0])
+	self := os.Args[0]
+	more := ""
+	if a.path != "" && a.path != usualConfig {
+		more = " --config " + a.path
+	}
+	fmt.Fprintf(w, "  %s explain%[2]s roblox.com\n  %[1]s log%[2]s\n  %[1]s report%[2]s --term autumn\n\n", self, more)
 	fmt.Fprintf(w, "Stop with Ctrl-C.\n")
 }

@@ -46,8 +46,9 @@ type known struct {
 }
 
 type key struct {
-	addr netip.Addr
-	mac  config.MAC // as a trusted forwarder gave it
+	addr      netip.Addr
+	mac       config.MAC // as a trusted forwarder gave it; zero when it gave none, or none that counts
+	forwarded bool       // addr is the forwarder's, and says nothing of the device
 }
 
 // maxKnown bounds what strangers can enlarge by inventing source addresses: beyond it a client is worked out anew for
@@ -104,8 +105,11 @@ func (r *Rules) macGroup(m config.MAC) uint8 {
 // the default.
 func (r *Rules) Identify(q *query.Query) {
 	k := key{addr: q.Client.Addr.Unmap().WithZone("")}
-	if q.Question.HasMAC && r.forwarders[k.addr] {
-		k.mac = q.Question.MAC
+	if len(r.forwarders) > 0 && r.forwarders[k.addr] {
+		k.forwarded = true
+		if q.Question.HasMAC {
+			k.mac = q.Question.MAC
+		}
 	}
 	seen := r.seen.Load()
 	if seen.version == r.table.Version() {
@@ -150,7 +154,7 @@ func (r *Rules) learn(k key) query.Client {
 // client works out who holds an address.
 func (r *Rules) client(k key) query.Client {
 	mac := k.mac
-	if mac == (config.MAC{}) {
+	if !k.forwarded && mac == (config.MAC{}) {
 		mac = r.table.MAC(k.addr)
 	}
 	c := query.Client{Addr: k.addr, MAC: mac}
@@ -164,8 +168,9 @@ func (r *Rules) client(k key) query.Client {
 			}
 		}
 	}
-	// Behind a forwarder the address is the forwarder's own and says nothing of the device.
-	if k.mac == (config.MAC{}) {
+	// A device behind a forwarder that says nothing of it is in the default group, never in that of the forwarder: leaving
+	// the option out, or sending a broken one, must be no way to choose a group.
+	if !k.forwarded {
 		o, named := r.byIP[k.addr]
 		if named && (c.Device == "" || c.Device == mac.String()) {
 			c.Device = o.device
@@ -198,7 +203,7 @@ func (r *Rules) Default() query.Client {
 func (r *Rules) Named(s string) (c query.Client, ok bool) {
 	for mac, o := range r.byMAC {
 		if o.device == s || strings.EqualFold(mac.String(), s) {
-			return r.client(key{mac: mac}), true
+			return r.client(key{mac: mac, forwarded: true}), true
 		}
 	}
 	for addr, o := range r.byIP {

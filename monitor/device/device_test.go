@@ -34,7 +34,7 @@ func school() *config.Config {
 		{Name: "head-laptop", MAC: laptop},
 		{Name: "printer", IP: netip.MustParseAddr("192.0.2.20"), Group: "office"},
 	}
-	c.DNS.Forwarders = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	c.DNS.Forwarders = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.129")}
 	return c
 }
 
@@ -79,6 +79,7 @@ func TestIdentify(t *testing.T) {
 		{"unknown altogether: the strictest", "198.51.100.1", config.MAC{}, "198.51.100.1", "children"},
 		{"behind a trusted forwarder", "192.0.2.1", laptop, "head-laptop", "staff"},
 		{"an unknown device behind it", "192.0.2.1", visitor, "02:00:00:00:00:09", "children"},
+		{"a device of which the forwarder says nothing: not the forwarder's group", "192.0.2.129", config.MAC{}, "192.0.2.129", "children"},
 		{"a client that claims another's hardware address", "192.0.2.9", laptop, "02:00:00:00:00:09", "children"},
 	} {
 		t.Run(tt.what, func(t *testing.T) {

@@ -93,7 +93,9 @@ func (e *Entry) fill(q *wire.Question, m *dns.Msg, now time.Time, l *lives) bool
 	}
 	life := l.life(q.Type, m)
 	own := dns.Msg{Question: []dns.Question{{Name: asked, Qtype: q.Type, Qclass: q.Class}}, Compress: true}
-	own.Answer, own.Ns, own.Extra = adopt(m.Answer, asked), adopt(m.Ns, asked), adopt(m.Extra, asked)
+	// The additional section stays out: nobody asked for it, and beside the MX of an allowed name it may hold the address of
+	// a blocked one. Who wants it asks for it, and is judged.
+	own.Answer, own.Ns = adopt(m.Answer, asked), adopt(m.Ns, asked)
 	l.clamp(&own, life)
 	packed, err := own.Pack()
 	if err != nil || new(dns.Msg).Unpack(packed) != nil { // records without RDATA are read, but do not survive the round
@@ -106,7 +108,7 @@ func (e *Entry) fill(q *wire.Question, m *dns.Msg, now time.Time, l *lives) bool
 		typ: q.Type, class: q.Class, records: uint16(len(body)), name: uint8(len(name)), flags: flags(q),
 		header: wire.Header{
 			RCode: uint16(m.Rcode), AD: m.AuthenticatedData,
-			Answers: uint16(len(own.Answer)), Authority: uint16(len(own.Ns)), Additional: uint16(len(own.Extra)),
+			Answers: uint16(len(own.Answer)), Authority: uint16(len(own.Ns)),
 		},
 	}
 	offsets, err := wire.Offsets(nil, body, e.header.Records())

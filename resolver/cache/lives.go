@@ -93,7 +93,7 @@ func authority(section []dns.RR) (ttl uint32, ok, referral bool) {
 // clamp brings the TTLs of a message within the bounds, and that of a negative answer's SOA record to its life, which
 // tells the caches behind us the same (RFC 2308 section 5).
 func (l *lives) clamp(m *dns.Msg, life uint32) {
-	for _, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
+	for _, section := range [][]dns.RR{m.Answer, m.Ns} {
 		for _, rr := range section {
 			h := rr.Header()
 			h.Ttl = l.bound(sane(h.Ttl))

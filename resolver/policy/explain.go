@@ -109,6 +109,9 @@ func (p *Policy) finding(g *group, v query.Verdict) string {
 	case query.Bypass:
 		return "a name that leads devices past the filter"
 	case query.SafeSearch:
+		if v.Action == query.Block {
+			return "a search without a safe form that can be enforced, refused where safe search is on"
+		}
 		return "steered to " + v.Target.String()
 	case query.Default:
 		return "no rule refuses it"

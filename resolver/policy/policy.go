@@ -229,6 +229,12 @@ func (p *Policy) DecideTarget(now time.Time, client uint8, asked query.Verdict, 
 	return v
 }
 
+// Illegal says whether the illegal tier is among the lists that hold a name.
+func (p *Policy) Illegal(hits blocklist.Mask) bool { return !hits.And(p.illegal).Empty() }
+
+// NoIllegal says whether there is no list of the illegal tier at all.
+func (p *Policy) NoIllegal() bool { return p.illegal.Empty() }
+
 // Answer is what clients of the group get for a blocked name.
 func (p *Policy) Answer(client uint8) config.Answer { return p.group(client).answer }
 

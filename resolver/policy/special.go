@@ -14,6 +14,7 @@ type rewrite struct {
 	canary  bool        // refused: its absence tells a browser or system to keep to this resolver
 	below   bool        // names below it too
 	youtube bool        // steered by the group's YouTube setting
+	unsafe  bool        // a search without a safe form that DNS could enforce: refused where safe search is
 	target  domain.Name // the safe form of a search engine
 }
 
@@ -50,10 +51,14 @@ func specials() iter.Seq2[domain.Name, rewrite] {
 			searches = append(searches, domain.Name("www.google."+tld))
 		}
 		_ = each(rewrite{target: "forcesafesearch.google.com"}, searches...) &&
-			each(rewrite{target: "strict.bing.com"}, "www.bing.com", "edgeservices.bing.com") &&
+			each(rewrite{target: "strict.bing.com"}, "www.bing.com", "cn.bing.com", "edgeservices.bing.com") &&
 			each(rewrite{target: "safe.duckduckgo.com"}, "duckduckgo.com", "www.duckduckgo.com", "start.duckduckgo.com") &&
 			each(rewrite{target: "strict-safe-search.ecosia.org"}, "www.ecosia.org") &&
 			each(rewrite{target: "safesearch.pixabay.com"}, "pixabay.com") &&
+			// Side doors of the engines above, and engines that cannot be steered.
+			each(rewrite{unsafe: true}, "ipv4.google.com", "ipv6.google.com", "html.duckduckgo.com", "lite.duckduckgo.com") &&
+			each(rewrite{unsafe: true, below: true}, "search.brave.com", "search.yahoo.com", "qwant.com", "startpage.com",
+				"yandex.com", "yandex.ru", "ya.ru", "baidu.com", "searx.be", "mojeek.com") &&
 			each(rewrite{youtube: true}, "www.youtube.com", "m.youtube.com", "youtubei.googleapis.com",
 				"youtube.googleapis.com", "www.youtube-nocookie.com") &&
 			// Firefox's default DoH, iCloud Private Relay, Chrome's private prefetch: each asks for its canary first.
@@ -69,27 +74,27 @@ func isESNI(name *domain.Wire) bool {
 	return name.Labels() > 1 && string(name.Label(0)) == "_esni"
 }
 
-// special applies rule 7 to a name that is known to it; ok is false when this group's settings leave the name alone.
+// special applies rule 7 to a name that is known to it, or lies below one that is; ok is false when this group's settings
+// leave the name alone.
 func (p *Policy) special(g *group, name *domain.Wire) (v query.Verdict, ok bool) {
-	refuse := query.Verdict{Action: query.Block, Rule: query.Bypass}
-	r, found := p.rewrites[string(name.Bytes())]
-	if !found { // below a canary, or _esni
-		return refuse, true
-	}
-	if r.youtube {
-		switch g.youtube {
-		case config.YouTubeStrict:
-			r.target = youtubeStrict
-		case config.YouTubeModerate:
-			r.target = youtubeModerate
-		case config.YouTubeOff:
-			return v, false
+	var r rewrite
+	for i := range name.Labels() {
+		if found, known := p.rewrites[string(name.From(i))]; known && (i == 0 || found.below) {
+			r = found
+			break
 		}
-	} else if !r.canary && !g.search {
-		return v, false
 	}
-	if r.canary {
-		return refuse, true
+	switch {
+	case r.canary || isESNI(name):
+		return query.Verdict{Action: query.Block, Rule: query.Bypass}, true
+	case r.unsafe && g.search:
+		return query.Verdict{Action: query.Block, Rule: query.SafeSearch}, true
+	case r.youtube && g.youtube == config.YouTubeStrict:
+		return query.Verdict{Action: query.Rewrite, Rule: query.SafeSearch, Target: youtubeStrict}, true
+	case r.youtube && g.youtube == config.YouTubeModerate:
+		return query.Verdict{Action: query.Rewrite, Rule: query.SafeSearch, Target: youtubeModerate}, true
+	case r.target != "" && g.search:
+		return query.Verdict{Action: query.Rewrite, Rule: query.SafeSearch, Target: r.target}, true
 	}
-	return query.Verdict{Action: query.Rewrite, Rule: query.SafeSearch, Target: r.target}, true
+	return v, false
 }
