@@ -234,7 +234,7 @@ func TestTooManyInFlight(t *testing.T) {
 			check(0, 22)
 			s.gate.mu.Lock()
 			defer s.gate.mu.Unlock()
-			if len(s.gate.clients) != 0 || len(s.gate.free) != 10 {
+			if len(s.gate.clients) != 0 || len(s.gate.nets) != 0 || len(s.gate.free) != 10 {
 				t.Errorf("%d clients remembered, %d jobs kept", len(s.gate.clients), len(s.gate.free))
 			}
 		})

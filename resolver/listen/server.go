@@ -45,7 +45,7 @@ type Server struct {
 	Done func(q *query.Query)
 
 	// Shared says whether many devices stand behind one address, as they do behind a router that forwards: the limits
-	// per client do not hold for it. May be nil.
+	// per client do not hold for it, those of all together do. May be nil.
 	Shared func(netip.Addr) bool
 
 	Log    *slog.Logger     // nil discards
@@ -66,7 +66,7 @@ type Server struct {
 // Limits bound what clients can make the server hold.
 type Limits struct {
 	InFlight       int           // queries waiting in Resolve at once; more are dropped over UDP, SERVFAIL over TCP; 1,024
-	PerClient      int           // of these from one address; 256, since a router may ask for a whole school without saying so
+	PerClient      int           // of these from one address; 256, since a router may ask for a whole school; 8 once half of InFlight is taken
 	Conns          int           // TCP connections; 256
 	ConnsPerClient int           // of these from one address; 32
 	ConnInFlight   int           // queries waiting on one connection, which is then read no further; 32

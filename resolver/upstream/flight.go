@@ -25,7 +25,7 @@ func (p *Pool) join(ctx context.Context, q *question) (*flight, error) {
 	if f, ok := p.flights[q.key]; ok {
 		return f, nil
 	}
-	if len(p.live) >= maxFlights {
+	if len(p.flights) >= maxFlights || len(p.live) >= maxLive {
 		return nil, ErrBusy
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.budget)

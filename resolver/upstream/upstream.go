@@ -18,7 +18,8 @@ import (
 
 // Bounds of one Pool.
 const (
-	maxFlights  = 512                    // different questions under way
+	maxFlights  = 1024                   // different questions whose askers wait: as many as listen lets in at once
+	maxLive     = 2 * maxFlights         // these, and settled ones whose slower attempts still run
 	maxBudget   = 5 * time.Second        // for one question at all servers together
 	maxFails    = 3                      // failures in a row until a server is down
 	minHedge    = 300 * time.Millisecond // the next server is not asked in parallel sooner
@@ -27,7 +28,7 @@ const (
 	idleClose   = 10 * time.Second       // a TLS connection is closed this long after its last question
 )
 
-// Errors of Exchange besides *Error, which lists what each server did.
+// Errors of Exchange besides *Error, which lists what each server did. ErrBusy comes as it is, before any server is asked.
 var (
 	ErrNoServers = errors.New("no upstream servers are configured")
 	ErrBusy      = errors.New("too many questions are under way")
@@ -46,9 +47,9 @@ type Pool struct {
 	hedge   time.Duration
 	wake    chan struct{} // capacity 1: a server went down, Run must look when to probe it
 
-	mu      sync.Mutex         // guards what follows
-	flights map[string]*flight // questions that further askers may join
-	live    map[*flight]struct{}
+	mu      sync.Mutex           // guards what follows
+	flights map[string]*flight   // questions that further askers may join
+	live    map[*flight]struct{} // these, and settled ones of which an attempt still runs
 	closed  bool
 	work    sync.WaitGroup // every goroutine of the pool; grows only while not closed or from within itself
 }

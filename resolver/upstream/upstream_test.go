@@ -338,6 +338,9 @@ func TestFlightsAreBounded(t *testing.T) {
 	if _, err := p.Exchange(ctx, ask("more.example.")); !errors.Is(err, ErrBusy) {
 		t.Errorf("one too many: %v", err)
 	}
+	if _, err := p.join(ctx, mustQuestion(t, "n0.example.")); err != nil {
+		t.Errorf("joining a question under way: %v", err)
+	}
 	cancel()
 	all.Wait()
 	p.close()
@@ -346,6 +349,34 @@ func TestFlightsAreBounded(t *testing.T) {
 	}
 	if s := p.Status()[0]; s.Failures != 0 {
 		t.Errorf("closing counts as %d failures of the server", s.Failures)
+	}
+}
+
+func mustQuestion(t *testing.T, name string) *question {
+	t.Helper()
+	q, err := newQuestion(ask(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// A slow first server overtaken each time must not use up the room of questions that wait; but what runs on is bounded.
+func TestOvertakenAttemptsLeaveRoom(t *testing.T) {
+	p := pool(t, 5*time.Second, udp(plain(t, silent).addr))
+	settled := func(n int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for len(p.live) < n {
+			p.live[&flight{cancel: func() {}}] = struct{}{}
+		}
+	}
+	settled(maxLive - 1)
+	if _, err := p.join(context.Background(), mustQuestion(t, "a.example.")); err != nil {
+		t.Errorf("beside settled flights: %v", err)
+	}
+	if _, err := p.join(context.Background(), mustQuestion(t, "b.example.")); !errors.Is(err, ErrBusy) {
+		t.Errorf("beyond all bounds: %v", err)
 	}
 }
 
