@@ -278,7 +278,14 @@ func TestNothingPersonal(t *testing.T) {
 	s.write(t, dir)
 	b.reload(taken)
 	ask()
-	s.policy = "nonsense"
+	good := s
+	for _, wrong := range []string{"zebra crossing", `blok = ["zebra.example"]`, `block = ["zebra!"]`, "[[devices]]\nname = \"zebraphone\"\n[policy.x]"} {
+		s.policy = wrong
+		s.write(t, dir)
+		b.reload("the configuration is refused")
+	}
+	s = good
+	s.more += "[[devices]]\nname = \"zebraphone\"\nip = \"127.30.77.79\"\n"
 	s.write(t, dir)
 	b.reload("the configuration is refused")
 	b.until("the mail came", func() bool { return len(sink.received()) >= 2 })
@@ -286,7 +293,7 @@ func TestNothingPersonal(t *testing.T) {
 	health, _ := b.page("/healthz")
 	ready, _ := b.page("/readyz")
 	b.stop()
-	s.policy = ""
+	s = good
 	again := launch(t, s.write(t, dir), "--log", "json")
 	again.stop()
 
