@@ -1,10 +1,12 @@
 package alert
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
+	"schoolgate/config"
 	"schoolgate/monitor"
 )
 
@@ -84,6 +86,14 @@ func (s *Sender) Health(now time.Time) []monitor.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []monitor.Condition
+	if !s.state.noPassword.IsZero() && cfg.SMTP.User != "" {
+		out = append(out, monitor.Condition{
+			Code: "mail.password", Severity: monitor.Warning, Since: s.state.noPassword,
+			Title: "There is no password for the mail server: alerts wait on the box and nobody is told.",
+			Hint: fmt.Sprintf("Write it on the first line of the file that password_file under [alerts.smtp] means, %q. "+
+				"For the systemd service that is /etc/schoolgate/smtp-password; then: sudo systemctl restart schoolgate.", cfg.SMTP.PasswordFile),
+		})
+	}
 	if s.state.failures > 0 && now.Sub(s.state.since) >= mailPatience {
 		c := monitor.Condition{
 			Code: "mail.failing", Severity: monitor.Warning, Since: s.state.since,
@@ -105,8 +115,29 @@ func (s *Sender) Health(now time.Time) []monitor.Condition {
 		out = append(out, monitor.Condition{
 			Code: "mail.refused", Severity: monitor.Warning,
 			Title: fmt.Sprintf("The mail server refuses for good what is sent to %d of the addresses for alerts.", refused),
-			Hint:  "Check dsl and technical under [alerts] in the configuration file; schoolgate alerts shows what waits.",
+			Hint:  "Check dsl and technical under [alerts] in the configuration file; sudo schoolgate alerts shows what waits.",
 		})
 	}
 	return out
+}
+
+// lacksPassword looks whether the password that is to be used is there at all. Without one no server is asked: it could
+// only refuse, and some lock an account after a few wrong passwords.
+func (s *Sender) lacksPassword(cfg config.SMTP) bool {
+	lacks := false
+	if cfg.User != "" {
+		_, err := cfg.Password()
+		lacks = errors.Is(err, config.ErrNoPassword) // other errors are told by the attempt to send
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !lacks:
+		s.state.noPassword = time.Time{}
+	case s.state.noPassword.IsZero():
+		s.state.noPassword = s.Now()
+		s.state.failures, s.state.text = 0, "" // what the server said before is no longer what is wrong
+		s.log.Warn("the password file holds no password, mail waits")
+	}
+	return lacks
 }

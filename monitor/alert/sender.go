@@ -67,6 +67,7 @@ type sendState struct {
 	last         time.Time // of the last of them
 	text         string    // says what went wrong, names nobody
 	refused      map[string]bool
+	noPassword   time.Time // since when the password file holds none; zero: it does, or none is needed
 }
 
 // SendStats counts since the start of the process.
@@ -119,6 +120,7 @@ func (s *Sender) round(ctx context.Context) {
 	if cfg.Host == "" {
 		return // they wait
 	}
+	locked := s.lacksPassword(cfg)
 	var conn session
 	defer func() {
 		if conn != nil {
@@ -143,6 +145,9 @@ func (s *Sender) round(ctx context.Context) {
 			continue
 		}
 		if conn == nil {
+			if locked {
+				return // they wait, none of them held back: the next look sends them once there is a password
+			}
 			if conn, err = s.dial(ctx, cfg); err != nil {
 				s.serverFailed(ctx, m, err)
 				return

@@ -112,7 +112,7 @@ func (c *conn) greet(cfg config.SMTP, tlsConf *tls.Config) error {
 	if cfg.TLS == config.TLSNone {
 		return errors.New("logging in: a password is sent over TLS only")
 	}
-	password, err := readPassword(cfg.PasswordFile)
+	password, err := cfg.Password()
 	if err != nil {
 		return err
 	}
@@ -228,18 +228,6 @@ func tlsConfig(cfg config.SMTP) (*tls.Config, error) {
 		return nil, fmt.Errorf("reading the CA file %q: no certificate in it", cfg.CAFile)
 	}
 	return c, nil
-}
-
-func readPassword(file string) (string, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("reading the password file: %w", err)
-	}
-	first, _, _ := strings.Cut(string(b), "\n")
-	if first = strings.TrimSuffix(first, "\r"); first == "" {
-		return "", fmt.Errorf("reading the password file %q: its first line is empty", file)
-	}
-	return first, nil
 }
 
 // helloName is what RFC 5321 section 4.1.3 has a client say that has no public name.

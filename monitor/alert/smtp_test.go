@@ -94,6 +94,11 @@ func TestDelivery(t *testing.T) {
 			if d := cmp.Diff(mails[0].Body, strings.ReplaceAll(string(body), "\r\n", "\n")); d != "" {
 				t.Errorf("body (-want +got):\n%s", d)
 			}
+			for l := range strings.SplitSeq(got[0].raw, "\r\n") {
+				if strings.HasSuffix(l, "=") {
+					t.Errorf("quoted-printable breaks %q", l)
+				}
+			}
 			for _, s := range []string{secret.Device, secret.Site, "forbidden"} {
 				if strings.Contains(got[0].raw, s) || strings.Contains(p.log.String(), s) {
 					t.Errorf("message or log holds %q", s)
@@ -128,7 +133,7 @@ func TestWhatIsNotSent(t *testing.T) {
 		{"no certificate in the CA file", config.TLSImplicit, func(t *testing.T, c *config.SMTP) { write(t, c.CAFile, "nothing") }, "no certificate"},
 		{"no TLS to another machine", config.TLSNone, func(t *testing.T, c *config.SMTP) { c.Host = "192.0.2.1" }, "without TLS only on this machine"},
 		{"a password without TLS", config.TLSNone, func(t *testing.T, c *config.SMTP) { c.User = "box" }, "over TLS only"},
-		{"an empty password file", config.TLSStartTLS, func(t *testing.T, c *config.SMTP) { write(t, c.PasswordFile, "\nsecond") }, "first line is empty"},
+		{"no password file", config.TLSStartTLS, func(t *testing.T, c *config.SMTP) { c.PasswordFile += ".absent" }, "is not there"},
 		{"a wrong password", config.TLSStartTLS, func(t *testing.T, c *config.SMTP) { write(t, c.PasswordFile, "wr0ng!") }, "answered 535"},
 		{"nobody there", config.TLSStartTLS, func(t *testing.T, c *config.SMTP) { c.Port = 1 }, "connecting to the mail server"},
 		{"no sender", config.TLSStartTLS, func(t *testing.T, c *config.SMTP) { c.From = "" }, "sender's address"},
@@ -293,6 +298,55 @@ func TestARepeatedMailHasTheSameMessageID(t *testing.T) {
 	got := server.messages()
 	if len(got) != 2 || got[0].msg.Header.Get("Message-Id") != got[1].msg.Header.Get("Message-Id") {
 		t.Errorf("messages %v", got)
+	}
+}
+
+// TestWithoutAPasswordMailWaits: what systemd gives for a file that is not there, or a file that nobody has filled in, is
+// no password to try.
+func TestWithoutAPasswordMailWaits(t *testing.T) {
+	for _, text := range []string{"unset", "unset\n", "", "\nsecond line\n"} {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			server := serveMail(t, config.TLSStartTLS)
+			server.password = "unset" // a login with it would even succeed
+			write(t, server.cfg.PasswordFile, text)
+			p := newPost(server)
+			p.round(t.Context()) // nothing is due, and the condition is told all the same
+			p.put(t, "dsl@school.example", "deputy@school.example")
+			p.later += time.Minute
+			p.round(t.Context())
+			if server.sessions != 0 || p.store.unsent() != 2 || p.SendStats() != (SendStats{}) || p.store.mails[0].Attempts != 0 {
+				t.Errorf("%d sessions, %d unsent, %+v, %d attempts; want none and two mails that wait",
+					server.sessions, p.store.unsent(), p.SendStats(), p.store.mails[0].Attempts)
+			}
+			got := p.Health(p.Now().Add(mailCritical))
+			if len(got) != 1 || got[0].Code != "mail.password" || got[0].Severity != monitor.Warning || !strings.Contains(got[0].Hint, "password_file") {
+				t.Errorf("conditions %v, want mail.password", got)
+			}
+			server.set(func(s *mailServer) { s.password = "first" })
+			write(t, server.cfg.PasswordFile, "first\n")
+			p.round(t.Context())
+			if n := len(server.messages()); n != 2 || p.store.unsent() != 0 || len(p.Health(p.Now())) != 0 {
+				t.Errorf("once it is written: %d messages, %d unsent, conditions %v; log:\n%s", n, p.store.unsent(), p.Health(p.Now()), p.log)
+			}
+		})
+	}
+}
+
+// TestAPasswordThatIsTakenAway: the failures of a server before do not hide what is wrong now.
+func TestAPasswordThatIsTakenAway(t *testing.T) {
+	server := serveMail(t, config.TLSStartTLS)
+	p := newPost(server)
+	p.put(t, "dsl@school.example")
+	write(t, server.cfg.PasswordFile, "wrong")
+	p.round(t.Context())
+	write(t, server.cfg.PasswordFile, "unset")
+	p.later += time.Hour
+	p.round(t.Context())
+	if got := codes(p.Health(p.Now())); !cmp.Equal(got, []string{"mail.password"}) {
+		t.Errorf("conditions %q, want mail.password", got)
+	}
+	if p.alerts.SMTP.User, p.alerts.SMTP.PasswordFile = "", ""; len(p.Health(p.Now())) != 0 {
+		t.Errorf("conditions %v when no password is needed", p.Health(p.Now()))
 	}
 }
 

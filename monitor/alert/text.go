@@ -77,23 +77,26 @@ func words(r *rules, a monitor.Alert, hint string) (subject, body string) {
 	var b strings.Builder
 	switch {
 	case a.Code == CodeMore:
-		b.WriteString(moreText)
+		prose(&b, moreText)
 	case a.Kind == monitor.Illegal:
-		b.WriteString(illegalText)
+		prose(&b, illegalText)
 	case a.Kind == monitor.System && a.Severity < monitor.Warning:
-		fmt.Fprintf(&b, "This is over since the time below:\n\n  %s\n", line(strings.TrimPrefix(a.Text, clearedPrefix)))
+		b.WriteString("This is over since the time below:\n\n")
+		fill(&b, "  ", "  ", strings.TrimPrefix(a.Text, clearedPrefix))
 	case a.Kind == monitor.System:
-		fmt.Fprintf(&b, "Schoolgate reports a problem of its own:\n\n  %s\n", line(a.Text))
+		b.WriteString("Schoolgate reports a problem of its own:\n\n")
+		fill(&b, "  ", "  ", a.Text)
 		if hint != "" {
-			fmt.Fprintf(&b, "\nWhat to do: %s\n", line(hint))
+			b.WriteString("\n")
+			fill(&b, "What to do: ", "", hint)
 		}
 	default:
-		b.WriteString(blockedText)
+		prose(&b, blockedText)
 	}
 	b.WriteString("\n")
 	fact := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-10s %s\n", name+":", line(value))
+			fill(&b, fmt.Sprintf("%-10s ", name+":"), strings.Repeat(" ", 11), value)
 		}
 	}
 	fact("School", r.School)
@@ -104,9 +107,66 @@ func words(r *rules, a monitor.Alert, hint string) (subject, body string) {
 		fact("Group", a.Group)
 	}
 	fact("Time", a.First.In(r.Location).Format("Monday 2 January 2006, 15:04 MST"))
-	fmt.Fprintf(&b, "\nTo see the details, on the box: schoolgate alerts show %d\n", a.ID)
-	b.WriteString(footer)
+	b.WriteString("\n")
+	switch {
+	case a.Kind != monitor.System: // the state of the box is for root alone, and a safeguarding lead has no account there
+		fill(&b, "", "", fmt.Sprintf("Ask whoever looks after the box to show you alert %d:", a.ID))
+	case len(r.Alerts.Technical) == 0:
+		fill(&b, "", "", "Please pass this on to whoever looks after the box. To see it there:")
+	default:
+		fill(&b, "", "", "To see it on the box:")
+	}
+	fmt.Fprintf(&b, "\n    sudo schoolgate alerts show %d\n\n", a.ID)
+	prose(&b, footer)
 	return subject, b.String()
+}
+
+// columns is the most of a line. Quoted-printable breaks longer ones than 76 (RFC 2045 section 6.7), which not every
+// mail program mends.
+const columns = 72
+
+// prose writes paragraphs, which an empty line parts.
+func prose(b *strings.Builder, text string) {
+	for i, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fill(b, "", "", paragraph)
+	}
+}
+
+// fill writes text in lines of at most columns, broken between words. The first line begins with first, all others with
+// rest. However the text is broken in the configuration, it cannot look like other facts: a line of its own begins with
+// rest.
+func fill(b *strings.Builder, first, rest, text string) {
+	b.WriteString(first)
+	width, fresh := encoded(first), true
+	for word := range strings.FieldsSeq(line(text)) {
+		switch {
+		case fresh:
+			fresh = false
+		case width+1+encoded(word) > columns:
+			b.WriteString("\n" + rest)
+			width = encoded(rest)
+		default:
+			b.WriteByte(' ')
+			width++
+		}
+		b.WriteString(word)
+		width += encoded(word)
+	}
+	b.WriteByte('\n')
+}
+
+// encoded is how many columns s takes in quoted-printable.
+func encoded(s string) int {
+	n := len(s)
+	for i := range len(s) {
+		if s[i] == '=' || s[i] >= 0x7f {
+			n += 2
+		}
+	}
+	return n
 }
 
 // line keeps text from the configuration on one line, so that it cannot add headers or look like other facts.
@@ -122,8 +182,8 @@ func line(s string) string {
 const blockedText = `A site was refused to a device because of its category. Further blocks of the same device and site are
 counted in this alert and not mailed again while they go on.
 
-A refused site need not mean that somebody looked for it: pages and apps ask for other sites by themselves. Look at the
-details on the box, and follow your safeguarding policy.
+A refused site need not mean that somebody looked for it: pages and apps ask for other sites by themselves. Have the
+details shown to you, and follow your safeguarding policy.
 `
 
 const moreText = `There were so many alerts within an hour that further ones are not mailed one by one. They are counted in
@@ -149,6 +209,5 @@ One refusal alone is no proof that somebody looked for it: links, advertisements
 themselves.
 `
 
-const footer = `
-This mail holds no name of a device, a person or a site, because mail is not private. Please do not reply to it.
+const footer = `This mail holds no name of a device, a person or a site, because mail is not private. Please do not reply to it.
 `

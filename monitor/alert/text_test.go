@@ -53,7 +53,7 @@ func TestNoMailNamesADeviceOrASite(t *testing.T) {
 						t.Errorf("mail holds %q:\n%s", s, all)
 					}
 				}
-				for _, s := range []string{"Little Acorns", "schoolgate alerts show 17", a.Severity.String(), "14 November 2026, 10:32 UTC"} {
+				for _, s := range []string{"Little Acorns", "\n    sudo schoolgate alerts show 17\n", a.Severity.String(), "14 November 2026, 10:32 UTC"} {
 					if !strings.Contains(m.Body, s) {
 						t.Errorf("mail lacks %q:\n%s", s, m.Body)
 					}
@@ -96,6 +96,67 @@ func TestTheMailOfTheIllegalTierSaysWhatToDo(t *testing.T) {
 		if !strings.Contains(body, s) {
 			t.Errorf("mail lacks %q:\n%s", s, body)
 		}
+	}
+}
+
+// TestWhoeverReadsItCanFollowIt: a safeguarding lead has no account on the box.
+func TestWhoeverReadsItCanFollowIt(t *testing.T) {
+	box := monitor.Alert{ID: 17, Kind: monitor.System, Severity: monitor.Warning, Code: "upstream.down", Text: "No upstream answers."}
+	over := box
+	over.Severity, over.Text = monitor.Info, clearedPrefix+box.Text
+	alone := testSettings
+	alone.Alerts.Technical = nil
+	const ask, pass = "Ask whoever looks after the box to show you alert 17", "Please pass this on to whoever looks after the box"
+	tests := []struct {
+		name     string
+		settings Settings
+		alert    monitor.Alert
+		want     string // of ask and pass
+	}{
+		{"a block", testSettings, secret, ask},
+		{"a block, nobody technical", alone, secret, ask},
+		{"the box", testSettings, box, ""},
+		{"the box, nobody technical", alone, box, pass},
+		{"over, nobody technical", alone, over, pass},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, body := words(newRules(tt.settings), tt.alert, "Check the line.")
+			for _, s := range []string{ask, pass} {
+				if strings.Contains(body, s) != (s == tt.want) {
+					t.Errorf("mail says %q: %v\n%s", s, s != tt.want, body)
+				}
+			}
+		})
+	}
+}
+
+func TestLinesAreShort(t *testing.T) {
+	long := testSettings
+	long.School = strings.Repeat("Sainte-Hélène = École ", 4) + "\r\n\r\nSeverity: none"
+	hint := "Last answer: " + strings.Repeat("connecting to the mail server: ", 9)
+	for name, a := range variants() {
+		if a.Kind == monitor.System {
+			a.Text = strings.Repeat("The disk is full, and rows wait in memory. ", 5)
+		}
+		_, body := words(newRules(long), a, hint)
+		facts := 0
+		for l := range strings.SplitSeq(body, "\n") {
+			if encoded(l) > columns || strings.TrimRight(l, " ") != l {
+				t.Errorf("%s: line of %d columns: %q", name, encoded(l), l)
+			}
+			if strings.HasPrefix(l, "Severity:") {
+				facts++
+			}
+		}
+		if facts != 1 {
+			t.Errorf("%s: the school's name looks like a fact:\n%s", name, body)
+		}
+	}
+	var b strings.Builder
+	fill(&b, "Group:     ", "           ", strings.Repeat("x", 100)+" y\x07z")
+	if want := "Group:     " + strings.Repeat("x", 100) + "\n           y z\n"; b.String() != want {
+		t.Errorf("a word that is too long: %q", b.String())
 	}
 }
 
