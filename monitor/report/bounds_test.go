@@ -20,7 +20,7 @@ func TestBounds(t *testing.T) {
 		tally.Group = fmt.Sprintf("group-%d", i%90)
 		src.tallies = append(src.tallies, tally)
 		at := day.Add(time.Duration(i) * time.Minute)
-		src.gaps = append(src.gaps, monitor.Gap{From: at, To: at.Add(time.Duration(i) * time.Second), Reason: "killed", Lost: 1})
+		src.gaps = append(src.gaps, monitor.Gap{From: at, To: at.Add(time.Duration(i) * time.Second), Reason: "dropped", Lost: 1})
 		src.changes = append(src.changes, monitor.Change{At: at, Kind: "config", Summary: fmt.Sprint("setting ", i)}, monitor.Change{At: at, Kind: "lists", Summary: fmt.Sprint("list ", i)})
 		src.alerts = append(src.alerts, monitor.Alert{ID: int64(300 - i), Category: "hate", First: at, Last: at})
 	}

@@ -143,8 +143,8 @@ func (c *count) add(t record.Tally) error {
 		dev.days++
 	}
 	dev.groups.add(uint16(g))
-	c.days[day].devices.add(uint16(d))
-	c.groups[g].devices.add(uint16(d))
+	c.mark(&c.days[day].devices, d)
+	c.mark(&c.groups[g].devices, d)
 	for _, s := range []*sums{&c.sums, &c.days[day].sums, &c.groups[g].sums, &dev.sums} {
 		s.add(t.Action, t.Count)
 	}
@@ -170,7 +170,7 @@ func (c *count) steer(d int, t record.Tally) {
 		}
 	}
 	s.n += t.Count
-	s.devices.add(uint16(d))
+	c.mark(&s.devices, d)
 }
 
 // refuse counts a refusal by kind, and by name unless that may not be kept.
@@ -180,7 +180,7 @@ func (c *count) refuse(day, d, g int, t record.Tally) {
 	at.kinds = addTo(at.kinds, k, t.Count)
 	ks := &c.kindSums[k]
 	ks.n += t.Count
-	ks.devices.add(uint16(d))
+	ks.unknown = !c.mark(&ks.devices, d) || ks.unknown
 	ks.groups = addTo(ks.groups, g, t.Count)
 	if ks.lastDay < day {
 		ks.lastDay = day
@@ -213,7 +213,7 @@ func (c *count) refuse(day, d, g int, t record.Tally) {
 	p.most = max(p.most, p.today)
 
 	n := &c.names.add(nameKey{t.Name, k}, t.Count).v
-	n.devices.add(uint16(d))
+	c.mark(&n.devices, d)
 	n.most = max(n.most, p.today)
 	if c.adults(g) {
 		n.staff += t.Count
@@ -267,7 +267,7 @@ func (c *count) totals() Totals {
 	t := Totals{
 		Requests: c.sums.requests, Refused: c.sums.refused, Steered: c.sums.steered,
 		Allowed: c.sums.requests - c.sums.refused - c.sums.steered,
-		Illegal: c.kindSums[c.kindAt[illegal]].n, Devices: len(c.devices), Alerts: len(c.alerts),
+		Illegal: c.kindSums[c.kindAt[illegal]].n, Devices: c.known(), Alerts: len(c.alerts),
 	}
 	for i := range c.days {
 		if c.days[i].requests > 0 {
@@ -281,6 +281,12 @@ func (c *count) totals() Totals {
 	}
 	for _, g := range c.gaps {
 		t.Lost += g.Lost
+		switch g.Reason {
+		case killed:
+			t.Kills++
+		case damaged:
+			t.Damaged++
+		}
 	}
 	return t
 }

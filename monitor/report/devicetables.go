@@ -50,7 +50,7 @@ func (c *count) groupNames(s *set) string {
 	var names []string
 	for i := range c.groups {
 		if slices.Contains(s.few, uint16(i)) || i/64 < len(s.many) && s.many[i/64]>>(i%64)&1 != 0 {
-			names = append(names, orNone(c.groups[i].name, "(no group)"))
+			names = append(names, orNone(c.groups[i].name, notKnown))
 		}
 	}
 	return strings.Join(names, ", ")
@@ -77,7 +77,7 @@ func (c *count) devicesTable(order []int) table {
 			}
 		}
 		t.Rows = append(t.Rows, []cell{
-			text(orNone(d.name, "(not known)")), text(c.groupNames(&d.groups)), num(d.requests), num(d.refused), num(int64(d.days)),
+			text(orNone(d.name, notKnown)), text(c.groupNames(&d.groups)), num(d.requests), num(d.refused), num(int64(d.days)),
 			text(strings.Join(of, "; ")), text(remark),
 		})
 	}
@@ -105,7 +105,7 @@ func (c *count) deviceKindsTable(order []int) table {
 				sites = text("–")
 			}
 			t.Rows = append(t.Rows, []cell{
-				text(orNone(c.devices[i].name, "(not known)")), named(c.kinds[k].label(), c.kinds[k].key()), num(dk.n), num(int64(dk.days)), sites,
+				text(orNone(c.devices[i].name, notKnown)), named(c.kinds[k].label(), c.kinds[k].key()), num(dk.n), num(int64(dk.days)), sites,
 			})
 		}
 	}
@@ -125,7 +125,7 @@ type repeated struct {
 func (c *count) repeats() []repeated {
 	var all []repeated
 	for k, e := range c.pairs.entries {
-		if e.v.days > 1 && c.deliberate(k.kind) {
+		if e.v.days > 1 && c.deliberate(k.kind) && c.devices[k.device].name != "" {
 			all = append(all, repeated{k, e.n, &e.v})
 		}
 	}
@@ -152,7 +152,7 @@ func (c *count) repeatsTable(all []repeated) table {
 			remark = fmt.Sprintf("up to %s times in one day: likely an app", thousands(r.most))
 		}
 		t.Rows = append(t.Rows, []cell{
-			text(orNone(c.devices[r.key.device].name, "(not known)")), text(r.key.site),
+			text(orNone(c.devices[r.key.device].name, notKnown)), text(r.key.site),
 			named(c.kinds[r.key.kind].label(), c.kinds[r.key.kind].key()), num(int64(r.days)), num(r.n), text(remark),
 		})
 	}
@@ -179,7 +179,7 @@ func (c *count) fellSilent() map[int]int {
 	}
 	out := map[int]int{}
 	for i := range c.devices {
-		if d := &c.devices[i]; d.days >= regularDays && busy[d.last+1] >= silentDays {
+		if d := &c.devices[i]; d.name != "" && d.days >= regularDays && busy[d.last+1] >= silentDays {
 			out[i] = busy[d.last+1]
 		}
 	}
@@ -237,7 +237,7 @@ func (c *count) illegalTable() table {
 	for _, k := range keys {
 		row := []cell{text("(other days)"), text(otherDevices), num(c.illegal[k]), blank()}
 		if k.day >= 0 {
-			row[0], row[1] = dateCell(c.cal.date(k.day)), text(orNone(c.devices[k.device].name, "(not known)"))
+			row[0], row[1] = dateCell(c.cal.date(k.day)), text(orNone(c.devices[k.device].name, notKnown))
 		}
 		t.Rows = append(t.Rows, row)
 	}

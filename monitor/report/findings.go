@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"schoolgate/config"
 	"schoolgate/monitor"
@@ -32,15 +33,23 @@ type decision struct {
 // headline is the first paragraph: how much was asked and how much was refused.
 func (c *count) headline(span Span) []string {
 	t := c.totals()
+	if t.Requests == 0 && c.future() {
+		return []string{"This time has not begun: its first day is " + longDate(c.cal.date(0)) + ".", "There is nothing to review yet."}
+	}
 	if t.Requests == 0 {
 		return []string{
 			"The record holds not one request for this time.",
 			"Either nobody used a device, or no device asks Schoolgate: find out which before relying on this report.",
 		}
 	}
-	all := []string{fmt.Sprintf("%s asked for names of sites %s, on %s. Schoolgate refused %s of these requests%s%s.",
-		count1(t.Devices, "device"), times(t.Requests), count1(t.Days, "day"), orNone(zeroless(t.Refused), "none"), share(t.Refused, t.Requests), steeredWords(t.Steered))}
-	if c.cal.past < c.cal.n {
+	_, unknown := c.deviceAt[""]
+	first := fmt.Sprintf("%s asked for names of sites %s, on %s. Schoolgate refused %s of these requests%s%s.",
+		who(t.Devices, unknown), times(t.Requests), count1(t.Days, "day"), orNone(zeroless(t.Refused), "none"), share(t.Refused, t.Requests), steeredWords(t.Steered))
+	all := []string{strings.ToUpper(first[:1]) + first[1:]}
+	switch {
+	case c.future():
+		all = append(all, "By the clock of this appliance this time has not begun, yet the record holds requests of it: the clock was wrong then, or is now.")
+	case c.cal.past < c.cal.n:
 		all = append(all, "The time that this report is about is not over: it tells of what there is so far.")
 	}
 	return append(all, "One visit to a page makes many requests, and apps make them without anybody touching the device: the numbers compare weeks and devices, they do not count visits or people.")
@@ -80,9 +89,18 @@ func steeredWords(n int64) string {
 
 // findings is what stands out, the gravest first.
 func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []finding {
-	var all []finding
+	all := c.reassurance(span)
 	say := func(grave bool, where, link, format string, args ...any) {
 		all = append(all, finding{Grave: grave, Text: fmt.Sprintf(format, args...), Where: where, Link: link})
+	}
+	switch {
+	case !c.configured(config.IllegalTier):
+		say(true, "sec-illegal", "Illegal tier", "No licensed list of illegal material is loaded here: Schoolgate refuses nothing as illegal, so somebody else must.")
+	case !c.loaded(config.IllegalTier):
+		say(true, "sec-illegal", "Illegal tier", "A licensed list of illegal material is configured, but nothing of it is known to be loaded: until that is mended, somebody else must enforce it.")
+	}
+	if none := c.uncovered(); len(none) > 0 {
+		say(false, "sec-policy", "Lists and policy", "No list here is about: %s.", strings.Join(none, ", "))
 	}
 	for _, k := range c.order {
 		s := &c.kindSums[k]
@@ -90,43 +108,32 @@ func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []fin
 		case !c.kinds[k].grave() || s.n == 0:
 		case c.kinds[k] == illegal:
 			say(true, "sec-illegal", "Illegal tier", "The illegal tier refused %s by %s, on %s. Each of these must have been reported when it happened.",
-				count1(s.n, "request"), count1(s.devices.len(), "device"), count1(s.days, "day"))
+				count1(s.n, "request"), s.who(), count1(s.days, "day"))
 		default:
-			say(true, "sec-devices", "Devices", "%s: %s refused to %s, on %s.", c.kinds[k].label(), count1(s.n, "request"), count1(s.devices.len(), "device"), count1(s.days, "day"))
+			say(true, "sec-devices", "Devices", "%s: %s refused to %s, on %s.", c.kinds[k].label(), count1(s.n, "request"), s.who(), count1(s.days, "day"))
 		}
 	}
 	if n := c.repeatingDevices(repeats); n > 0 {
 		say(true, "sec-repeats", "Repeated attempts", "%s asked for the same refused site in a grave category on more than one day.", count1(n, "device"))
 	}
 	if s := c.bypassSums(); s.n > 0 {
-		say(false, "sec-bypass", "Ways round the filter", "%s asked for services that lead past the filter (%s).", count1(s.devices.len(), "device"), count1(s.n, "request"))
+		say(false, "sec-bypass", "Ways round the filter", "Services that lead past the filter were asked for by %s (%s).", s.who(), count1(s.n, "request"))
 	}
 	if len(wrong) > 0 {
 		say(false, "sec-overblocked", "Refused wrongly?", "%s may be refused wrongly.", count1(len(wrong), "site"))
 	}
-	if b := c.blind(span); b > 0 {
-		say(true, "sec-record", "Is the record whole?", "Schoolgate did not run for %s in all, and recorded nothing then.", duration(b))
-	}
-	if lost := c.totals().Lost; lost > 0 {
-		say(true, "sec-record", "Is the record whole?", "%s known to be missing from the record.", was(lost, "row is", "rows are"))
-	}
+	c.lossFindings(span, say)
 	if n := c.unexplained(); n > 0 {
 		say(false, "sec-record", "Is the record whole?", "%s without a single request and without a known reason.", was(int64(n), "weekday passed", "weekdays passed"))
 	}
 	if n := c.troubledLists(); n > 0 {
 		say(true, "sec-policy", "Lists and policy", "%s a problem.", was(int64(n), "list has", "lists have"))
 	}
-	if !c.hasIllegal() {
-		say(false, "sec-illegal", "Illegal tier", "No licensed list of illegal material is loaded here: somebody else must enforce it.")
-	}
 	if s := c.trend(); s != "" {
 		say(false, "sec-refused", "What was refused", "%s", s)
 	}
 	if n := len(c.fellSilent()); n > 0 {
 		say(false, "sec-silent", "Devices that fell silent", "%s in regular use fell silent.", count1(n, "device"))
-	}
-	if !slices.ContainsFunc(all, func(f finding) bool { return f.Grave }) && c.sums.requests > 0 {
-		return append([]finding{{Text: "Nothing was refused in the gravest categories (illegal, extremism, hate, pornography), and no gap in the record is known."}}, all...)
 	}
 	slices.SortStableFunc(all, func(a, b finding) int {
 		switch {
@@ -138,6 +145,45 @@ func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []fin
 		return 0
 	})
 	return all
+}
+
+// uncovered are the gravest categories, but for the illegal tier, that no list is about: nothing can be refused in them.
+func (c *count) uncovered() (none []string) {
+	for _, category := range gravest[1:] {
+		if !c.configured(category) {
+			none = append(none, category)
+		}
+	}
+	return none
+}
+
+// reassurance says that nothing grave was refused, if so, and no more than that: only of categories that a list is loaded
+// for, and only so far as there is a record.
+func (c *count) reassurance(span Span) []finding {
+	var of []string
+	for _, category := range gravest {
+		if c.loaded(category) {
+			of = append(of, category)
+		}
+	}
+	if c.sums.requests == 0 || len(of) == 0 || slices.ContainsFunc(c.order, func(k int) bool { return c.kinds[k].grave() && c.kindSums[k].n > 0 }) {
+		return nil
+	}
+	s := "Nothing was refused in the gravest categories that lists are loaded for (" + strings.Join(of, ", ") + ")"
+	if len(c.gaps) > 0 || c.forgotten(span) || c.unexplained() > 0 {
+		return []finding{{Text: s + ", as far as the record goes."}}
+	}
+	return []finding{{Text: s + ", and no gap in the record is known."}}
+}
+
+// future says whether the time has not begun.
+func (c *count) future() bool { return c.site.Made.Before(c.cal.start(0)) }
+
+func (c *count) soFar() string {
+	if c.cal.past < c.cal.n {
+		return " so far"
+	}
+	return ""
 }
 
 func (c *count) troubledLists() (n int) {
@@ -204,7 +250,7 @@ func (c *count) bypassSums() *kindSums {
 // unexplained counts weekdays without a request that no gap explains.
 func (c *count) unexplained() (n int) {
 	for _, r := range c.silentRuns() {
-		if !c.wasDown(r) {
+		if c.explained(r) == "" {
 			n += c.weekdays(r)
 		}
 	}
@@ -221,14 +267,14 @@ func (c *count) decisions(span Span, repeats []repeated, wrong []candidate) []de
 	}
 	t := c.totals()
 	ask(t.Illegal > 0, "sec-illegal", "Illegal tier", "For each day on which the illegal tier refused something: was it reported, to whom, and what was the outcome?")
-	ask(!c.hasIllegal(), "sec-illegal", "Illegal tier", "No licensed list of illegal material is loaded here. Who enforces the lists of the Internet Watch Foundation and the police for this school, and when was that last proven?")
+	ask(!c.loaded(config.IllegalTier), "sec-illegal", "Illegal tier", "No licensed list of illegal material is loaded here. Who enforces the lists of the Internet Watch Foundation and the police for this school, and when was that last proven?")
 	ask(c.repeatingDevices(repeats) > 0, "sec-repeats", "Repeated attempts", "For each device that asked again and again in a grave category: who used it, was it a person or an app, and what support or action follows?")
 	ask(c.graveRefused(), "sec-devices", "Devices", "Which refusals in the gravest categories become a concern to be recorded, and is each of them recorded?")
 	ask(c.bypassSums().n > 0, "sec-bypass", "Ways round the filter", "Are the devices that asked for ways round the filter known, and is software of that kind removed from them?")
 	ask(len(wrong) > 0, "sec-overblocked", "Refused wrongly?", "Which of the sites that may be refused wrongly should be allowed, for whom, and until when?")
 	ask(t.Alerts > 0, "sec-alerts", "Alerts", "Was each alert looked at, and is it written down what was done?")
 	ask(len(c.changesTable().Rows) > 0, "sec-changes", "Changes", "Was each change of settings risk assessed and agreed with the leadership before it was made?")
-	ask(c.blind(span) > 0 || t.Lost > 0, "sec-record", "Is the record whole?", "What caused the gaps in the record, and what will prevent the next one?")
+	ask(c.losses(span).grave(), "sec-record", "Is the record whole?", "What caused the gaps in the record, and what will prevent the next one?")
 	ask(c.unexplained() > 0, "sec-record", "Is the record whole?", "Is there a good reason for each weekday without requests, such as a holiday?")
 	ask(len(c.fellSilent()) > 0, "sec-silent", "Devices that fell silent", "What became of the devices that fell silent: put away, or connected in another way that is not filtered?")
 	ask(c.troubledLists() > 0, "sec-policy", "Lists and policy", "Who sees to the lists that have a problem?")

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"schoolgate/config"
@@ -41,13 +42,12 @@ func (k kind) rank() int {
 	return config.Gravity("") + 1 + int(k.rule)
 }
 
-// grave says whether one refusal is worth a person's look.
+// gravest are the categories of which one refusal is worth a person's look.
+var gravest = [...]string{config.IllegalTier, config.Extremism, config.Hate, config.Pornography}
+
+// grave says whether a kind is one of the gravest.
 func (k kind) grave() bool {
-	switch k.category {
-	case config.IllegalTier, config.Extremism, config.Hate, config.Pornography:
-		return true
-	}
-	return false
+	return slices.Contains(gravest[:], k.category)
 }
 
 func compareKinds(a, b kind) int {

@@ -252,7 +252,7 @@ func TestSums(t *testing.T) {
 		for item, n := range map[string]int64{
 			"requests": totals.Requests, "allowed": totals.Allowed, "refused": totals.Refused, "steered": totals.Steered,
 			"illegal": totals.Illegal, "devices": int64(totals.Devices), "days": int64(totals.Days), "alerts": int64(totals.Alerts),
-			"changes": int64(totals.Changes), "lost": totals.Lost,
+			"changes": int64(totals.Changes), "lost": totals.Lost, "kills": int64(totals.Kills), "damaged": int64(totals.Damaged),
 		} {
 			if got := all[key{"totals", item, "", "Number"}]; got != fmt.Sprint(n) {
 				t.Errorf("totals: %s is %s in the CSV, %d in Totals", item, got, n)

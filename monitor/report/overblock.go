@@ -109,7 +109,7 @@ func (c *count) judge(s *candidate) {
 	if s.staff > 0 {
 		because(2, "staff asked for it")
 	}
-	if n := s.devices.len(); n >= manyDevices && n*8 >= len(c.devices) {
+	if n := s.devices.len(); n >= manyDevices && n*8 >= c.known() {
 		because(1, "many devices asked for it")
 	}
 }

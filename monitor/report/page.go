@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"schoolgate/config"
 )
 
 // page is everything that the template writes down. It decides nothing by itself.
@@ -18,6 +20,7 @@ type page struct {
 	Version string
 	Zone    string
 
+	Notice    string // above all else, when there is nothing to review; "" else
 	Headline  []string
 	Findings  []finding
 	Decisions []decision
@@ -30,14 +33,14 @@ type page struct {
 	WeekChart, DayChart                                            chart
 	KindCharts                                                     []chart
 
-	HasIllegal   bool // a list of the illegal tier is configured
+	HasIllegal   bool // a list of the illegal tier is loaded
 	IllegalLists string
 	NeverSeen    string
 	Bypass       string // a sentence
 	Signals      string // a sentence
 	Alerting     string
-	Blind        string // how long the program did not run; "" for never
-	Forgotten    string // a sentence when the span reaches further back than the record
+	Whole        []string // sentences on whether the record is
+	Forgotten    string   // a sentence when the span reaches further back than the record
 	Retention    string
 	DeviceLimit  int
 	Bounded      bool // more devices than one report tells apart
@@ -72,7 +75,7 @@ func (c *count) page(span Span) page {
 		Lists: c.listsTable(), Policy: c.policyTable(),
 		WeekChart: c.weekChart(weeks), DayChart: c.dayChart(weeks), KindCharts: c.kindCharts(weeks),
 
-		HasIllegal: c.hasIllegal(), Bypass: c.bypassWords(), Signals: c.signalWords(),
+		HasIllegal: c.loaded(config.IllegalTier), Whole: c.wholeness(span), Bypass: c.bypassWords(), Signals: c.signalWords(),
 		DeviceLimit: maxDevices, Bounded: c.deviceAt[otherDevices] != 0, ManyDevices: manyDevices, ConstantAt: constantAt,
 		Words: strings.Join(learningWords[:], ", "),
 	}
@@ -97,17 +100,22 @@ func (c *count) standing(p *page, span Span) {
 		p.NeverSeen = listed(never, 30)
 	}
 	p.Alerting = clean(strings.Join(labels(c.site.Alerting), ", "))
-	if b := c.blind(span); b > 0 {
-		p.Blind = duration(b)
+	if c.sums.requests == 0 {
+		p.Notice = p.Headline[0]
 	}
 	if c.site.Retention <= 0 {
 		return
 	}
 	p.Retention = duration(c.site.Retention)
-	if kept := c.site.Made.Add(-c.site.Retention); span.From.Before(kept) {
+	if c.forgotten(span) {
 		p.Forgotten = fmt.Sprintf("Rows are kept for %s, so those from before %s may be gone already: the numbers of earlier days may be too low.",
-			p.Retention, longDate(kept.In(span.Loc)))
+			p.Retention, longDate(c.site.Made.Add(-c.site.Retention).In(span.Loc)))
 	}
+}
+
+// forgotten says whether the span reaches further back than rows are kept.
+func (c *count) forgotten(span Span) bool {
+	return c.site.Retention > 0 && span.From.Before(c.site.Made.Add(-c.site.Retention))
 }
 
 // listed joins names, and says how many more there are than n.
@@ -123,8 +131,7 @@ func (c *count) bypassWords() string {
 	if s.n == 0 {
 		return "No device was refused a service that leads past the filter."
 	}
-	return fmt.Sprintf("%s refused %s for VPN, proxy or encrypted-DNS services, on %s.",
-		was(int64(s.devices.len()), "device was", "devices were"), count1(s.n, "request"), count1(s.days, "day"))
+	return fmt.Sprintf("VPN, proxy or encrypted-DNS services were refused to %s: %s, on %s.", s.who(), count1(s.n, "request"), count1(s.days, "day"))
 }
 
 func (c *count) signalWords() string {

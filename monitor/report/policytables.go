@@ -16,6 +16,9 @@ func (c *count) listsTable() table {
 	}
 	for _, l := range c.site.Lists {
 		row := []cell{text(l.Name), named(kind{category: l.Category}.label(), l.Category), num(int64(l.Entries)), text("not known"), text(orNone(l.Problem, "none known"))}
+		if l.BuiltIn {
+			row[3] = text("built in")
+		}
 		if l.Entries == 0 {
 			row[2] = text("not known")
 		}
@@ -27,9 +30,14 @@ func (c *count) listsTable() table {
 	return t
 }
 
-// hasIllegal says whether any list of the illegal tier is configured.
-func (c *count) hasIllegal() bool {
-	return slices.ContainsFunc(c.site.Lists, func(l List) bool { return l.Category == config.IllegalTier })
+// configured says whether there should be a list of a category.
+func (c *count) configured(category string) bool {
+	return slices.ContainsFunc(c.site.Lists, func(l List) bool { return l.Category == category })
+}
+
+// loaded says whether a list of a category is known to hold anything.
+func (c *count) loaded(category string) bool {
+	return slices.ContainsFunc(c.site.Lists, func(l List) bool { return l.Category == category && l.Entries > 0 })
 }
 
 func (c *count) policyTable() table {
@@ -77,7 +85,7 @@ func refuses(g config.Group) string {
 func searches(g config.Group) string {
 	s := "as the person sets them"
 	if g.SafeSearch {
-		s = "safe search, which cannot be turned off"
+		s = "the safe form of Google, Bing, DuckDuckGo, Ecosia and Pixabay, for devices that ask this box"
 	}
 	switch g.YouTube {
 	case config.YouTubeStrict:

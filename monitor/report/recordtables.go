@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"schoolgate/monitor"
@@ -24,8 +23,9 @@ func (c *count) alertsTable() table {
 		Head: []column{col("Number"), col("Began"), col("Ended"), col("About"), col("Severity"), col("Device"), col("Site or fault"), numCol("Requests"), handCol("Who looked, and what was done")},
 	}
 	if c.alertsCut {
-		t.Note = fmt.Sprintf("Only the newest %d are shown.", maxAlerts)
+		t.Note = fmt.Sprintf("Only the newest %d are shown. ", maxAlerts)
 	}
+	t.Note += "After a power cut or crash, the number of requests of an alert may be too low by what came in the last seconds before."
 	for _, a := range c.alerts {
 		about, what := "The appliance itself", cmp.Or(a.Text, a.Code)
 		switch a.Kind {
@@ -80,65 +80,6 @@ func (c *count) updatesTable() table {
 	return t
 }
 
-// down says of a gap whether nothing was filtered or recorded in all of it, rather than some rows lost.
-func down(g monitor.Gap) bool { return g.Reason != "dropped" }
-
-func (c *count) gapsTable() table {
-	t := table{
-		ID: "gaps", Caption: "Gaps in the record", Keys: 1, Empty: "The record has no gap.",
-		Head: []column{col("From"), col("To"), col("Length"), col("Reason"), numCol("Rows lost")},
-	}
-	for _, g := range c.gaps {
-		reason := g.Reason
-		switch reason {
-		case "stopped":
-			reason = "the program was stopped"
-		case "killed":
-			reason = "power cut or crash"
-		case "dropped":
-			reason = "more requests than could be written down; they were filtered all the same"
-		}
-		t.Rows = append(t.Rows, []cell{momentCell(g.From, c.cal.loc), momentCell(g.To, c.cal.loc), text(duration(g.To.Sub(g.From))), text(reason), num(g.Lost)})
-	}
-	if more := len(t.Rows) - gapRows; more > 0 {
-		longest := func(a, b monitor.Gap) int { return cmp.Compare(b.To.Sub(b.From), a.To.Sub(a.From)) }
-		least := slices.SortedStableFunc(slices.Values(c.gaps), longest)[gapRows-1]
-		t.Note = fmt.Sprintf("There are %d more, none of them longer than %s.", more, duration(least.To.Sub(least.From)))
-		kept := t.Rows[:0:0]
-		for i, g := range c.gaps {
-			if len(kept) < gapRows && longest(g, least) <= 0 {
-				kept = append(kept, t.Rows[i])
-			}
-		}
-		t.Rows = kept
-	}
-	t.numbered()
-	return t
-}
-
-// blind is how long, within the span and until now, the program did not run.
-func (c *count) blind(span Span) (sum time.Duration) {
-	end := span.To
-	if c.site.Made.Before(end) {
-		end = c.site.Made
-	}
-	reached := span.From
-	for _, g := range slices.SortedFunc(slices.Values(c.gaps), func(a, b monitor.Gap) int { return a.From.Compare(b.From) }) {
-		from, to := g.From, g.To
-		if from.Before(reached) {
-			from = reached
-		}
-		if to.After(end) {
-			to = end
-		}
-		if down(g) && from.Before(to) {
-			sum += to.Sub(from)
-			reached = to
-		}
-	}
-	return sum
-}
-
 // duration writes a length of time in the words of the two largest units.
 func duration(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
@@ -182,16 +123,13 @@ func (c *count) weekdays(run [2]int) (n int) {
 	return n
 }
 
-// wasDown says whether the program did not run in all of the days.
-func (c *count) wasDown(run [2]int) bool {
-	from, to := c.cal.start(run[0]), c.cal.start(run[1])
-	return slices.ContainsFunc(c.gaps, func(g monitor.Gap) bool { return down(g) && !g.From.After(from) && !g.To.Before(to) })
-}
-
 func (c *count) silentDaysTable() table {
 	t := table{
 		ID: "silentdays", Caption: "Days without a single request", Keys: 1, Empty: "There was a request on every Monday to Friday.",
 		Head: []column{col("From"), col("To"), numCol("Days"), numCol("Mondays to Fridays"), col("What is known"), handCol("Reason")},
+	}
+	if c.cal.past == 0 {
+		t.Empty = "No day of this time is over yet."
 	}
 	weekends := int64(0)
 	for _, r := range c.silentRuns() {
@@ -201,8 +139,8 @@ func (c *count) silentDaysTable() table {
 		}
 		known := "not known: a holiday, a closure, or devices that did not ask this filter"
 		switch {
-		case c.wasDown(r):
-			known = "the program was not running"
+		case c.explained(r) != "":
+			known = c.explained(r)
 		case c.site.Retention > 0 && c.cal.start(r[0]).Before(c.site.Made.Add(-c.site.Retention)):
 			known = "older than the record is kept, at least in part"
 		}

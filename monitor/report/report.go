@@ -42,6 +42,7 @@ type Site struct {
 	Devices   []string // names in the configuration
 	Alerting  []string // categories that alert
 	Lists     []List
+	Flush     time.Duration // the most that a power cut or crash loses of what was answered; 0 when not known
 }
 
 // List is how one list stands.
@@ -50,13 +51,14 @@ type List struct {
 	Category string
 	Entries  int       // in force; 0 when that is not known or there are none
 	Fetched  time.Time // when it was last confirmed to be current; zero when not known
+	BuiltIn  bool      // part of the program, and as old
 	Problem  string    // what went wrong last, a plain sentence; "" for nothing
 }
 
 // NewSite takes from a validated configuration what a report says of it. The caller adds how the lists stand.
 func NewSite(cfg *config.Config, version string, now time.Time) Site {
 	s := Site{
-		Name: cfg.Site.Name, Version: version, Made: now, Retention: cfg.Store.Retention.Std(),
+		Name: cfg.Site.Name, Version: version, Made: now, Retention: cfg.Store.Retention.Std(), Flush: cfg.Store.Flush.Std(),
 		Groups: cfg.Groups, Default: cfg.Policy.DefaultGroup, Alerting: cfg.Alerts.Categories,
 	}
 	for _, d := range cfg.Devices {
@@ -92,11 +94,13 @@ type Totals struct {
 	Refused  int64 `json:"refused"`
 	Steered  int64 `json:"steered"` // answered with the safe form of a search engine
 	Illegal  int64 `json:"illegal"` // refused by the illegal tier; part of Refused
-	Devices  int   `json:"devices"` // that asked anything; at most 8192 are told apart
+	Devices  int   `json:"devices"` // that asked anything and are known; at most 8192 are told apart
 	Days     int   `json:"days"`    // with at least one request
 	Alerts   int   `json:"alerts"`  // at most 200 are read
 	Changes  int   `json:"changes"` // of configuration and lists; starts of the program do not count
 	Lost     int64 `json:"lost"`    // rows known to be missing from the record
+	Kills    int   `json:"kills"`   // power cuts and crashes: each lost what Site.Flush says at most, uncounted
+	Damaged  int   `json:"damaged"` // files of the record found damaged, which lost rows uncounted
 }
 
 // Totals gives the sums.

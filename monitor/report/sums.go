@@ -25,6 +25,7 @@ type daySums struct {
 type kindSums struct {
 	n       int64
 	devices set
+	unknown bool    // some asked whose device the record does not have
 	groups  []int64 // refused, by group
 	days    int
 	lastDay int
@@ -80,3 +81,37 @@ type illegalKey struct {
 	day    int
 	device int
 }
+
+// notKnown stands for a device or group that the record does not have: the request was refused before it was understood.
+const notKnown = "(not known)"
+
+// mark adds a device to those counted, if it is known at all.
+func (c *count) mark(s *set, d int) bool {
+	if c.devices[d].name == "" {
+		return false
+	}
+	s.add(uint16(d))
+	return true
+}
+
+// known is how many devices there are.
+func (c *count) known() int {
+	if _, ok := c.deviceAt[""]; ok {
+		return len(c.devices) - 1
+	}
+	return len(c.devices)
+}
+
+// who says how many devices, and owns up to those that the record does not have.
+func who(n int, unknown bool) string {
+	switch {
+	case !unknown:
+		return count1(n, "device")
+	case n == 0:
+		return "devices that are not known"
+	default:
+		return count1(n, "device") + " and others that are not known"
+	}
+}
+
+func (s *kindSums) who() string { return who(s.devices.len(), s.unknown) }

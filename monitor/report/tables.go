@@ -35,6 +35,8 @@ func (c *count) totalsTable() table {
 			{named("Alerts", "alerts"), num(int64(t.Alerts))},
 			{named("Changes of settings and lists", "changes"), num(int64(t.Changes))},
 			{named("Rows known to be missing from the record", "lost"), num(t.Lost)},
+			{named("Power cuts and crashes; "+c.unflushed()+" before each may be missing too", "kills"), num(int64(t.Kills))},
+			{named("Damaged files of the record; rows of these may be missing too", "damaged"), num(int64(t.Damaged))},
 		},
 	}
 	return out
@@ -91,12 +93,12 @@ func (c *count) groupsTable() table {
 	t := table{
 		ID: "groups", Caption: "Requests by group", Keys: 1,
 		Head: []column{col("Group"), numCol("Devices"), numCol("Requests"), numCol("Refused"), numCol("Steered")},
-		Foot: []cell{text("Total"), num(int64(len(c.devices))), num(c.sums.requests), num(c.sums.refused), num(c.sums.steered)},
+		Foot: []cell{text("Total"), num(int64(c.known())), num(c.sums.requests), num(c.sums.refused), num(c.sums.steered)},
 		Note: "A device that changed its group during this time counts in each of them, but once in the total.",
 	}
 	for i := range c.groups {
 		g := &c.groups[i]
-		t.Rows = append(t.Rows, []cell{text(orNone(g.name, "(no group)")), num(int64(g.devices.len())), num(g.requests), num(g.refused), num(g.steered)})
+		t.Rows = append(t.Rows, []cell{text(orNone(g.name, notKnown)), num(int64(g.devices.len())), num(g.requests), num(g.refused), num(g.steered)})
 	}
 	return t
 }
@@ -116,7 +118,7 @@ func (c *count) groupKindsTable() table {
 		Empty: "Nothing was refused.",
 	}
 	for i := range shown {
-		t.Head = append(t.Head, numCol(clean(orNone(c.groups[i].name, "(no group)"))))
+		t.Head = append(t.Head, numCol(clean(orNone(c.groups[i].name, notKnown))))
 	}
 	if shown < len(c.groups) {
 		t.Head = append(t.Head, numCol("All other groups"))
