@@ -96,7 +96,7 @@ func report(entries []*entry, names int) Report {
 	for _, e := range entries {
 		r.Lists = append(r.Lists, ListReport{
 			Name: e.info.Name, Rules: e.report.Rules, Problems: skipped(e.report), Accepted: e.accepted,
-			Used: e.path != "" || e.category != "", Err: e.err,
+			Used: e.path != "" || e.category != "", Err: clean(e.err),
 		})
 	}
 	return r

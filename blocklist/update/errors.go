@@ -65,13 +65,16 @@ func (e *ShrinkError) Error() string {
 	return fmt.Sprintf("the new version has only %d rules, the last good one %d", e.New, e.Old)
 }
 
-// ListError says which list an error is about. Its text never holds credentials or the query of an address.
+// ListError says which list an error is about. Its text is printable, at most some
+// hundred bytes long, and never holds credentials or the query of an address.
 type ListError struct {
 	List string
 	Err  error
 }
 
-func (e *ListError) Error() string { return fmt.Sprintf("list %q: %v", e.List, e.Err) }
+func (e *ListError) Error() string {
+	return fmt.Sprintf("list %q: %s", e.List, printable(e.Err.Error()))
+}
 
 // Unwrap gives the cause.
 func (e *ListError) Unwrap() error { return e.Err }

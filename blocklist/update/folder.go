@@ -68,7 +68,7 @@ type candidate struct {
 
 // fail notes what went wrong at the time now; refused says that what the source holds is to blame.
 func (m *meta) fail(err error, refused bool, now time.Time) {
-	m.Attempted, m.Error, m.Refused, m.RetryAfter = now, err.Error(), refused, 0
+	m.Attempted, m.Error, m.Refused, m.RetryAfter = now, printable(err.Error()), refused, 0
 	m.Failures++
 	if s, ok := errors.AsType[*StatusError](err); ok {
 		m.RetryAfter = int64(s.RetryAfter / time.Second)

@@ -121,10 +121,10 @@ func (u *Updater) look(ctx context.Context, lists []config.List, progress func(P
 	for _, l := range lists {
 		group.Go(func() error {
 			p := Progress{List: l.Name, Total: -1}
-			p.Err = u.lookAt(ctx, get, l, func(done, total int64) {
+			p.Err = clean(u.lookAt(ctx, get, l, func(done, total int64) {
 				p.Done, p.Total = done, total
 				tell(p)
-			})
+			}))
 			p.Finished = true
 			tell(p)
 			return nil

@@ -49,7 +49,7 @@ func (u *Updater) Status() []Status {
 		m := f.readMeta(l.Name)
 		s := Status{
 			Name: l.Name, Category: l.Category, Source: display(l.Source), Rules: m.Rules, Problems: m.Problems,
-			Fetched: m.Fetched, Checked: m.Checked, Failures: m.Failures, Error: m.Error,
+			Fetched: m.Fetched, Checked: m.Checked, Failures: m.Failures, Error: printable(m.Error),
 		}
 		if !m.Checked.IsZero() {
 			s.Age = max(0, now.Sub(m.Checked))
