@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,9 +14,17 @@ import (
 // lockName is a file that an appliance holds locked while it runs, with its process number in it.
 const lockName = "running.lock"
 
-// lockState keeps a second appliance from the same record.
-func lockState(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+// lockState keeps a second appliance from the same record. A disk that is full or has become read-only keeps nobody from
+// answering: the appliance then goes without what it cannot write.
+func lockState(dir string, log *slog.Logger) (unlock func(), err error) {
+	path := filepath.Join(dir, lockName)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if noRoom(err) {
+		log.Error("the state directory cannot be written", "error", err)
+		if f, err = os.Open(path); err != nil {
+			return func() {}, nil
+		}
+	}
 	if err != nil {
 		return nil, failed("store.path must be a directory that the program may write", "%v", err)
 	}
@@ -27,10 +36,14 @@ func lockState(dir string) (unlock func(), err error) {
 		_, err = f.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
 	}
 	if err != nil {
-		_ = f.Close()
-		return nil, failed("store.path must be a directory that the program may write", "%v", err)
+		log.Warn("schoolgate lists update will not reach this process", "error", err)
 	}
 	return func() { _ = f.Close() }, nil
+}
+
+// noRoom says whether a file could not be made because the disk is full, or read-only since it broke.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EDQUOT)
 }
 
 // tellRunning has the appliance that runs on dir, if one does, look for newly compiled lists.

@@ -92,7 +92,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return failed("store.path must be a directory that the program may write", "making %s: %v", dir, err)
 	}
-	unlock, err := lockState(dir)
+	unlock, err := lockState(dir, a.log)
 	if err != nil {
 		return err
 	}
