@@ -10,7 +10,7 @@ import (
 
 // registries are the names that others register under and that may be allowed as a whole: only public bodies, the NHS,
 // the police, schools and universities get a name there, and below arpa there are no sites at all.
-var registries = [...]domain.Name{"gov.uk", "nhs.uk", "police.uk", "ac.uk", "sch.uk", "gov.scot", "gov", "edu", "arpa"}
+var registries = [...]domain.Name{"gov.uk", "nhs.uk", "police.uk", "ac.uk", "sch.uk", "gov", "edu", "arpa"}
 
 // names warns of what an own list says twice.
 func (k *checker) names(path string, names []domain.Name) {
