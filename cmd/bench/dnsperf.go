@@ -47,8 +47,8 @@ func dnsperf(ctx context.Context, file string, l load, echo bool) (*outcome, err
 		return nil, fmt.Errorf("running dnsperf: %w", err)
 	}
 	o.elapsed = elapsed
-	// Its log has no times. At a fixed rate with nothing lost this is what was answered meanwhile.
-	o.answered = uint64(l.rate * elapsed.Seconds())
+	// Its log has no times; at a fixed rate this share was answered meanwhile.
+	o.answered = uint64(float64(o.sent-min(o.lost, o.sent)) * elapsed.Seconds() / seconds.Seconds())
 	return o, nil
 }
 

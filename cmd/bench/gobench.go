@@ -14,8 +14,8 @@ import (
 
 // benchmark is one line of go test -bench.
 type benchmark struct {
-	Name   string
-	Values map[string]float64 // by unit
+	Name   string             `json:"name"`
+	Values map[string]float64 `json:"values"` // by unit
 }
 
 // setBenchmarks runs the blocklist's own benchmarks.

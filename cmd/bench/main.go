@@ -5,15 +5,12 @@ package main
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -56,7 +53,7 @@ func main() {
 	flag.BoolVar(&o.noSet, "no-set", false, "leave out the benchmarks of the list's set and what is asked of Schoolgate alone")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(ctx, o.budget+2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, o.budget)
 	err := run(ctx, o)
 	cancel()
 	stop()
@@ -64,17 +61,6 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
-}
-
-// result is the whole outcome, also in its JSON form.
-type result struct {
-	When     time.Time
-	Machine  []string // what it ran on and with
-	Servers  []*measured
-	Set      []benchmark
-	Notes    []string // further findings
-	NotDone  []string // what could not be run, and why
-	Duration time.Duration
 }
 
 func run(ctx context.Context, o options) (err error) {
@@ -105,7 +91,7 @@ func run(ctx context.Context, o options) (err error) {
 
 // setUp makes what all rounds share; done removes it.
 func setUp(ctx context.Context, o options, r *result) (b *bench, done func(), err error) {
-	b = &bench{fixed: 4 * time.Second, full: 3 * time.Second, missing: 2 * time.Second}
+	b = &bench{fixed: 3 * time.Second, full: 3 * time.Second, missing: 2 * time.Second}
 	if o.quick {
 		b.fixed, b.full, b.missing = 2*time.Second, 2*time.Second, time.Second
 	}
@@ -249,108 +235,4 @@ func (b *bench) further(ctx context.Context, o options, list []*server, r *resul
 		r.NotDone = append(r.NotDone, "benchmarks of the set: they need the lists beside the repository")
 	}
 	r.Set = set
-}
-
-// describe notes the machine and all versions.
-func (r *result) describe(ctx context.Context, b *bench, list []*server) {
-	r.Machine = append(r.Machine,
-		fmt.Sprintf("%s, %d cores, %s, %s", processor(), runtime.NumCPU(), firstLine(ctx, "uname", "-srm"), distribution()),
-		"names loaded: "+b.names.origin, fmt.Sprintf("asked: %d of them, and %d cached names in turn", len(b.names.asked), len(b.names.cached)),
-		runtime.Version(), firstLine(ctx, "gcc", "--version"))
-	if b.dnsperf {
-		r.Machine = append(r.Machine, "dnsperf for fixed rates: "+versionOf(ctx, "dnsperf", "-H"))
-	}
-	seen := map[string]bool{}
-	for _, s := range list {
-		if path, err := s.find(); err == nil && len(s.version) > 0 && !seen[s.program] {
-			seen[s.program] = true
-			r.Machine = append(r.Machine, versionOf(ctx, path, s.version...))
-		}
-	}
-}
-
-func processor() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if k, v, ok := strings.Cut(line, ":"); ok && (strings.HasPrefix(k, "model name") || strings.HasPrefix(k, "Model")) {
-			return strings.TrimSpace(v)
-		}
-	}
-	return runtime.GOARCH
-}
-
-func distribution() string {
-	b, _ := os.ReadFile("/etc/os-release")
-	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, "PRETTY_NAME="); ok {
-			return strings.Trim(strings.TrimSpace(v), `"`)
-		}
-	}
-	return "Linux"
-}
-
-func (r *result) text() string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "Measured on %s in %v; medians [min–max] of the rounds, ratios within one round.\n\n", r.When.Format("2 January 2006, 15:04 MST"), r.Duration)
-	for _, line := range r.Machine {
-		fmt.Fprintf(&s, "- %s\n", line)
-	}
-	s.WriteString("\n")
-	writeTable(&s, r.Servers)
-	if len(r.Set) > 0 {
-		s.WriteString("\n")
-		writeBenchmarks(&s, r.Set)
-	}
-	for _, part := range []struct {
-		title string
-		lines []string
-	}{{"Further", append(sentences(r.Servers), r.Notes...)}, {"Not run", r.NotDone}} {
-		if len(part.lines) > 0 {
-			fmt.Fprintf(&s, "\n%s:\n\n", part.title)
-			for _, line := range part.lines {
-				fmt.Fprintf(&s, "- %s\n", line)
-			}
-		}
-	}
-	return s.String()
-}
-
-// report writes what was found to where it is wanted.
-func (r *result) report(o options) error {
-	if o.asJSON {
-		e := json.NewEncoder(os.Stdout)
-		e.SetIndent("", "  ")
-		if err := e.Encode(r); err != nil {
-			return fmt.Errorf("writing the result: %w", err)
-		}
-	} else if _, err := os.Stdout.WriteString(r.text()); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
-	}
-	if o.out == "" {
-		return nil
-	}
-	page, err := os.ReadFile(o.out)
-	if err != nil {
-		return fmt.Errorf("putting the table into a page: %w", err)
-	}
-	next, err := between(string(page), r.text())
-	if err != nil {
-		return fmt.Errorf("putting the table into %s: %w", o.out, err)
-	}
-	if err := os.WriteFile(o.out, []byte(next), 0o644); err != nil { //nolint:gosec // G306: documentation
-		return fmt.Errorf("putting the table into a page: %w", err)
-	}
-	return nil
-}
-
-const firstMark, lastMark = "<!-- the last run: begin -->\n", "<!-- the last run: end -->\n"
-
-// between replaces what stands between the marks of a page.
-func between(page, text string) (string, error) {
-	head, rest, ok1 := strings.Cut(page, firstMark)
-	_, tail, ok2 := strings.Cut(rest, lastMark)
-	if !ok1 || !ok2 {
-		return "", errors.New("it has no marks for it")
-	}
-	return head + firstMark + text + lastMark + tail, nil
 }

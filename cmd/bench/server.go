@@ -163,9 +163,10 @@ func (r *running) await(ctx context.Context, s *server) error {
 	return last
 }
 
-// stop ends a server, by force if it takes longer than ten seconds. It may be called again.
+// stop ends a server and what it started, by force if it takes longer than ten seconds. It may be called again.
 func (r *running) stop() {
 	r.once.Do(func() {
+		defer func() { _ = syscall.Kill(-r.pid(), syscall.SIGKILL) }() // its group; mostly there is nobody left
 		_ = r.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-r.exited:
@@ -211,6 +212,9 @@ func versionOf(ctx context.Context, program string, args ...string) string {
 	defer cancel()
 	out, _ := exec.CommandContext(ctx, program, args...).CombinedOutput() //nolint:gosec // G204: as above
 	name := filepath.Base(program)
+	if strings.HasPrefix(string(out), name+" ") {
+		return strings.TrimSpace(string(bytes.SplitN(out, []byte("\n"), 2)[0]))
+	}
 	for line := range strings.Lines(string(out)) {
 		if number := versionNumber.FindString(line); number != "" {
 			return name + " " + number

@@ -24,8 +24,15 @@ func spreadOf(values []float64) spread {
 
 // measured holds all rounds of one server. A round that it did not finish is nil.
 type measured struct {
-	Server string
-	Rounds []figures
+	Server string    `json:"server"`
+	Rounds []figures `json:"rounds"`
+}
+
+func (m *measured) sum(key string) (total float64) {
+	for _, f := range m.Rounds {
+		total += f[key]
+	}
+	return total
 }
 
 func (m *measured) spread(key string) spread {

@@ -29,7 +29,7 @@ var columns = []column{
 	{"written B/query", func(m, _ *measured) string { return cell(m.spread(bytesRow), noDigits) }},
 	{"ready s", func(m, _ *measured) string { return cell(m.spread(load1), twoDigits) }},
 	{"lost, wrong", func(m, _ *measured) string {
-		return medians(m, []string{lostFixed, wrongAll}, ", ")
+		return fmt.Sprintf("%.0f, %.0f", m.sum(lostFixed), m.sum(wrongAll))
 	}},
 }
 
