@@ -93,25 +93,15 @@ func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []fin
 	say := func(grave bool, where, link, format string, args ...any) {
 		all = append(all, finding{Grave: grave, Text: fmt.Sprintf(format, args...), Where: where, Link: link})
 	}
-	switch {
-	case !c.configured(config.IllegalTier):
-		say(true, "sec-illegal", "Illegal tier", "No licensed list of illegal material is loaded here: Schoolgate refuses nothing as illegal, so somebody else must.")
-	case !c.loaded(config.IllegalTier):
-		say(true, "sec-illegal", "Illegal tier", "A licensed list of illegal material is configured, but nothing of it is known to be loaded: until that is mended, somebody else must enforce it.")
+	c.tierFindings(say)
+	for _, k := range c.order {
+		s := &c.kindSums[k]
+		if c.kinds[k] != illegal && c.kinds[k].grave() && s.n > 0 {
+			say(true, "sec-devices", "Devices", "%s: %s refused to %s, on %s.", c.kinds[k].label(), count1(s.n, "request"), s.who(), count1(s.days, "day"))
+		}
 	}
 	if none := c.uncovered(); len(none) > 0 {
 		say(false, "sec-policy", "Lists and policy", "No list here is about: %s.", strings.Join(none, ", "))
-	}
-	for _, k := range c.order {
-		s := &c.kindSums[k]
-		switch {
-		case !c.kinds[k].grave() || s.n == 0:
-		case c.kinds[k] == illegal:
-			say(true, "sec-illegal", "Illegal tier", "The illegal tier refused %s by %s, on %s. Each of these must have been reported when it happened.",
-				count1(s.n, "request"), s.who(), count1(s.days, "day"))
-		default:
-			say(true, "sec-devices", "Devices", "%s: %s refused to %s, on %s.", c.kinds[k].label(), count1(s.n, "request"), s.who(), count1(s.days, "day"))
-		}
 	}
 	if n := c.repeatingDevices(repeats); n > 0 {
 		say(true, "sec-repeats", "Repeated attempts", "%s asked for the same refused site in a grave category on more than one day.", count1(n, "device"))
@@ -145,6 +135,20 @@ func (c *count) findings(span Span, repeats []repeated, wrong []candidate) []fin
 		return 0
 	})
 	return all
+}
+
+// tierFindings is what the illegal tier refused, and whether it can.
+func (c *count) tierFindings(say func(grave bool, where, link, format string, args ...any)) {
+	const where, link = "sec-illegal", "Illegal tier"
+	if s := &c.kindSums[c.kindAt[illegal]]; s.n > 0 {
+		say(true, where, link, "The illegal tier refused %s by %s, on %s. Each of these must have been reported when it happened.", count1(s.n, "request"), s.who(), count1(s.days, "day"))
+	}
+	switch {
+	case !c.configured(config.IllegalTier):
+		say(true, where, link, "No licensed list of illegal material is loaded here: as it stands, Schoolgate refuses nothing as illegal, so somebody else must.")
+	case !c.loaded(config.IllegalTier):
+		say(true, where, link, "A licensed list of illegal material is configured, but nothing of it is known to be loaded: until that is mended, somebody else must enforce it.")
+	}
 }
 
 // uncovered are the gravest categories, but for the illegal tier, that no list is about: nothing can be refused in them.

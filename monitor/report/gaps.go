@@ -178,7 +178,10 @@ func (c *count) wholeness(span Span) []string {
 }
 
 func (c *count) killWords(l losses) string {
-	return fmt.Sprintf("a power cut or crash ended it %s, and each time %s that it had answered may be missing", often(l.kills), c.unflushed())
+	if l.kills == 1 {
+		return "a power cut or crash ended Schoolgate once, and " + c.unflushed() + " that it had answered may be missing"
+	}
+	return fmt.Sprintf("power cuts or crashes ended Schoolgate %s, and each time %s that it had answered may be missing", often(l.kills), c.unflushed())
 }
 
 func often(n int) string {

@@ -99,7 +99,7 @@ func (k kind) label() string {
 func (k kind) what() string {
 	switch k.category {
 	case config.IllegalTier:
-		return "Sites that the licensed lists of unlawful material name. Refused to everyone, and nobody can change that. Their names are never kept."
+		return "Sites that the licensed lists of unlawful material name. Nobody can be allowed them. Their names are never kept."
 	case config.Extremism:
 		return "Sites that promote terrorism, violence or extremist views."
 	case config.Hate:

@@ -91,10 +91,21 @@ func TestIllegalListMissing(t *testing.T) {
 			}
 			if text := words(whole(t, r)); !strings.Contains(text, tt.page) {
 				t.Errorf("the page does not say %q", tt.page)
+			} else if strings.Contains(text, "is refused to everyone in any case") != (tt.grave == "") || strings.Contains(text, "everyone, always") != (tt.grave == "") {
+				t.Error("the tables do not agree")
 			} else if strings.Contains(text, "Who enforces the lists of the Internet Watch Foundation") != (tt.grave != "") {
 				t.Error("the checklist does not agree")
 			}
 		})
+	}
+}
+
+// TestIllegalFirst: what the illegal tier refused comes before everything, even if its list is gone by now.
+func TestIllegalFirst(t *testing.T) {
+	span := autumn(t)
+	grave, _ := findings(t, build(t, term(span, 1), span, school(span.To)))
+	if len(grave) < 3 || !strings.HasPrefix(grave[0], "The illegal tier refused 3 requests by 1 device, on 1 day.") || !strings.HasPrefix(grave[1], "No licensed list of illegal material") {
+		t.Errorf("marked: %q", grave)
 	}
 }
 
@@ -145,9 +156,10 @@ func TestGaps(t *testing.T) {
 		"restart":        {gaps: []monitor.Gap{gap("stopped", 300*time.Millisecond, 0)}, light: "did not run for under a second in all", lost: "0", first: "did not run for under a second in all."},
 		"almost minute":  {gaps: []monitor.Gap{gap("stopped", time.Minute-time.Millisecond, 0)}, light: "never for as long as 1 minute at a stretch", lost: "0", first: "did not run"},
 		"minute":         {gaps: []monitor.Gap{gap("stopped", time.Minute, 0)}, grave: "did not run for 1 minute in all", lost: "0", first: "did not run for 1 minute in all."},
-		"killed":         {gaps: []monitor.Gap{gap("killed", time.Second, 0)}, grave: "A power cut or crash ended it once, and each time up to 2 s of queries", light: "did not run for 1 second", lost: "not known: up to 2 s of queries", first: "a power cut or crash ended it once, and each time up to 2 s of queries that it had answered may be missing", kills: 1},
+		"killed":         {gaps: []monitor.Gap{gap("killed", time.Second, 0)}, grave: "A power cut or crash ended Schoolgate once, and up to 2 s of queries", light: "did not run for 1 second", lost: "not known: up to 2 s of queries", first: "a power cut or crash ended Schoolgate once, and up to 2 s of queries that it had answered may be missing", kills: 1},
+		"killed twice":   {gaps: []monitor.Gap{gap("killed", time.Second, 0), gap("killed", time.Second, 0)}, grave: "Power cuts or crashes ended Schoolgate 2 times, and each time up to 2 s", light: "did not run for 1 second", lost: "not known: up to 2 s of queries", first: "ended Schoolgate 2 times", kills: 2},
 		"killed, 500 ms": {gaps: []monitor.Gap{gap("killed", time.Second, 3)}, flush: 500 * time.Millisecond, grave: "up to 0.5 s of queries", lost: "3 and more: up to 0.5 s of queries", light: "did not run", first: "3 rows are known to be missing", kills: 1, rows: 3},
-		"killed, flush?": {gaps: []monitor.Gap{gap("killed", time.Second, 0)}, flush: -1, grave: "the last queries", lost: "not known: the last queries", light: "did not run", first: "each time the last queries", kills: 1},
+		"killed, flush?": {gaps: []monitor.Gap{gap("killed", time.Second, 0)}, flush: -1, grave: "the last queries", lost: "not known: the last queries", light: "did not run", first: "once, and the last queries", kills: 1},
 		"dropped":        {gaps: []monitor.Gap{gap("dropped", time.Hour, 17)}, grave: "17 rows are known to be missing", lost: "17", first: "The record is not whole: 17 rows are known to be missing from times when it ran.", rows: 17},
 		"full":           {gaps: []monitor.Gap{gap("full", time.Hour, 1)}, grave: "1 row is known to be missing", lost: "1", first: "The record is not whole: 1 row is known to be missing from times when it ran.", rows: 1},
 		"damaged":        {gaps: []monitor.Gap{gap("damaged", time.Hour, 0)}, grave: "A file of the record was damaged once", lost: "not known", first: "The record is not whole: a file of the record was damaged once"},

@@ -46,6 +46,9 @@ func (c *count) policyTable() table {
 		Head: []column{col("Group"), col("Refused"), col("Searches"), col("At certain hours")},
 		Note: "The illegal tier is refused to everyone in any case.",
 	}
+	if !c.loaded(config.IllegalTier) {
+		t.Note = "The illegal tier would be refused to everyone, but no list of it is loaded."
+	}
 	for _, g := range c.site.Groups {
 		name := g.Name
 		if name == c.site.Default {

@@ -62,6 +62,9 @@ func (c *count) kindsTable() table {
 // refusedTo says which groups a category is refused to as the policy stands.
 func (c *count) refusedTo(k kind) string {
 	if k == illegal {
+		if !c.loaded(illegal.category) {
+			return "nobody: no list of it is loaded"
+		}
 		return "everyone, always"
 	}
 	if k.category == "" || k.category == otherKinds {
