@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -340,5 +341,32 @@ func TestNewSite(t *testing.T) {
 	cfg.Store.Flush = config.Duration(7 * time.Second)
 	if got := report.NewSite(cfg, "1.0.0", time.Now()).Flush; got != 7*time.Second {
 		t.Errorf("flush %s", got)
+	}
+}
+
+// TestNobodyIsNoDevice where shares and silence are reckoned: of 40 devices 5 are one in eight, and nobody falls silent.
+func TestNobodyIsNoDevice(t *testing.T) {
+	span := autumn(t)
+	src := &memory{}
+	for i := range 30 {
+		day := span.From.AddDate(0, 0, i)
+		if i < 10 {
+			src.tallies = append(src.tallies, record.Tally{Day: day, Name: "a.example", Count: 1})
+		}
+		for d := range 40 {
+			src.tallies = append(src.tallies, record.Tally{Day: day, Device: fmt.Sprint("d", d), Group: "children", Name: "a.example", Count: 1})
+			if i == 0 && d < 5 {
+				src.tallies = append(src.tallies, blocked(day, fmt.Sprint("d", d), "cartoons.example", config.Gaming, 1))
+			}
+		}
+	}
+	csv := figures(t, build(t, src, span, school(span.From.AddDate(0, 0, 30))))
+	if got := csv[key{"overblocked", "cartoons.example", "gaming", "Why it is listed"}]; got != "many devices asked for it" {
+		t.Errorf("listed because %q", got)
+	}
+	for k := range csv {
+		if k.section == "silent" {
+			t.Errorf("fell silent: %+v", k)
+		}
 	}
 }
