@@ -80,6 +80,6 @@ type Change struct {
 // Gap is a stretch of time for which the record is not whole.
 type Gap struct {
 	From, To time.Time
-	Reason   string // stopped, killed, dropped
+	Reason   string // stopped, killed, dropped, damaged (a month's file was set aside), full (the disk had no room)
 	Lost     int64  // rows known to be lost; 0 when nothing was running to count them
 }

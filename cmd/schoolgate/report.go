@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"schoolgate/blocklist/update"
 	"schoolgate/config"
 	"schoolgate/monitor/report"
 	"schoolgate/monitor/store"
@@ -139,7 +140,9 @@ func reportSite(cfg *config.Config) report.Site {
 	site := report.NewSite(cfg, version, time.Now())
 	site.Lists = nil
 	for _, s := range updaterOf(cfg).Status() {
-		site.Lists = append(site.Lists, report.List{Name: s.Name, Category: s.Category, Entries: s.Rules, Fetched: s.Fetched, Problem: s.Error})
+		site.Lists = append(site.Lists, report.List{
+			Name: s.Name, Category: s.Category, Entries: s.Rules, Fetched: s.Checked, Problem: s.Error, BuiltIn: s.State == update.Starter,
+		})
 	}
 	return site
 }
