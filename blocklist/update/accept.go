@@ -25,7 +25,7 @@ var errDamaged = errors.New("the fetched version was lost before it was read")
 func (c *compiler) prepare(l config.List) (*entry, error) {
 	m := c.dir.readMeta(l.Name)
 	e := &entry{list: l, was: m, now: m, info: infoOf(l, m)}
-	e.now.Source = display(l.Source)
+	e.now.Source, e.now.Config = display(l.Source), configured(l)
 	var err error
 	if remote(l.Source) {
 		err = c.prepareRemote(e)

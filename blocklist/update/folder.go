@@ -53,6 +53,8 @@ type meta struct {
 	RetryAfter   int64      `json:"retry_after,omitempty"` // seconds, as the server asked
 	Error        string     `json:"error,omitempty"`
 	Candidate    *candidate `json:"candidate,omitempty"`
+
+	Config asConfigured `json:"config,omitzero"`
 }
 
 // candidate describes the .new file: fetched whole, not yet read.

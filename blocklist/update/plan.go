@@ -122,7 +122,11 @@ func (p Plan) wanted() []want {
 			without[l.Name] = true
 		}
 	}
-	for _, c := range p.starters(func(list string) bool { return without[list] }) {
+	missing := func(list string) bool { return without[list] }
+	for _, o := range p.retained(missing) {
+		out = append(out, want{o.name, infoDigest(o.meta.SHA256, o.list())})
+	}
+	for _, c := range p.starters(missing) {
 		info := starterInfo(c)
 		out = append(out, want{info.Name, info.Digest})
 	}

@@ -55,6 +55,13 @@ func (u *Updater) round(ctx context.Context, pick picker, progress func(Progress
 	if err := f.sweep(); err != nil {
 		return nil, err
 	}
+	renamed, err := f.inherit(plan.Lists)
+	for _, r := range renamed {
+		u.log().Info("list renamed, its last good copy is kept", "list", r.to, "was", r.from)
+	}
+	if err != nil {
+		u.log().Warn("the copies of renamed lists could not be kept", "err", err)
+	}
 	errs := u.look(ctx, picked, progress)
 	if ctx.Err() != nil {
 		return errs, ctx.Err()
@@ -138,7 +145,7 @@ func (u *Updater) look(ctx context.Context, lists []config.List, progress func(P
 func (u *Updater) lookAt(ctx context.Context, get *fetcher, l config.List, progress func(done, total int64)) error {
 	f := folder(u.dir)
 	m := f.readMeta(l.Name)
-	m.Source = display(l.Source)
+	m.Source, m.Config = display(l.Source), configured(l)
 	if m.AskedID != identity(l) {
 		m.AskedID, m.Failures = identity(l), 0
 	}
@@ -218,7 +225,7 @@ func (u *Updater) bring(ctx context.Context, p Plan) error {
 	case len(wants) == 0: // nothing was ever fetched, and no starter list is wanted
 		return u.adopt()
 	case u.upToDate(wants):
-		return errors.Join(u.settle(p, nil, false), u.adopt())
+		return u.conclude(p, false)
 	}
 	ctx, cancel := context.WithTimeout(ctx, compileLimit)
 	defer cancel()
@@ -235,9 +242,19 @@ func (u *Updater) bring(ctx context.Context, p Plan) error {
 		for _, l := range p.Lists {
 			f.drop(l.Name, u.now())
 		}
-		return u.settle(p, err, true)
+		u.settle(err, true)
+		return err
 	}
-	return errors.Join(u.settle(p, nil, true), u.adopt())
+	return u.conclude(p, true)
+}
+
+// conclude publishes what is up to date, and then removes what no list needs any more.
+func (u *Updater) conclude(p Plan, compiled bool) error {
+	u.settle(nil, compiled)
+	if err := u.adopt(); err != nil {
+		return err
+	}
+	return u.prune(p)
 }
 
 // upToDate says whether current.set holds what is wanted and nothing else.
@@ -261,26 +278,20 @@ func (u *Updater) upToDate(wants []want) bool {
 	return len(lacks) == 0 && !surplus
 }
 
-// settle notes what came of comparing or compiling, and then removes what no list needs any more.
-func (u *Updater) settle(p Plan, err error, compiled bool) error {
+// settle notes what came of comparing or compiling.
+func (u *Updater) settle(err error, compiled bool) {
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.compile.tried, u.compile.err = u.now(), err
 	if err != nil {
 		u.compile.failures++
 		u.outdated = true
-		u.mu.Unlock()
-		return err
+		return
 	}
 	u.compile.failures, u.outdated = 0, false
 	if compiled {
 		u.compile.at = u.compile.tried
 	}
-	u.mu.Unlock()
-	keep := make(map[string]bool, len(p.Lists))
-	for _, l := range p.Lists {
-		keep[base(l.Name)] = true
-	}
-	return folder(u.dir).prune(keep)
 }
 
 // drop throws away a version that waits to be read.

@@ -15,9 +15,12 @@ const (
 	Stale                // older: the last good copy is in use
 	Never                // no usable copy: the list blocks nothing
 	Starter              // built in: as old as the program
+	Retired              // of the illegal tier, no longer configured: blocks until the set is compiled without it
 )
 
-func (s State) String() string { return [...]string{"fresh", "stale", "never", "starter"}[s] }
+func (s State) String() string {
+	return [...]string{"fresh", "stale", "never", "starter", "retired"}[s]
+}
 
 // MarshalText writes the state as its word.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -38,7 +41,7 @@ type Status struct {
 	Error    string        `json:"error,omitempty"`  // of the last look; "" when it went well
 }
 
-// Status tells of every configured list in order, then of the starter lists in use. It reads the state on disk, so it is
+// Status tells of every configured list in order, then of retired lists, then of the starter lists in use. It reads the state on disk, so it is
 // right in another process too, and is safe for concurrent use.
 func (u *Updater) Status() []Status {
 	plan, now := u.plan(), u.now()
@@ -64,6 +67,13 @@ func (u *Updater) Status() []Status {
 			s.State = Stale
 		}
 		out = append(out, s)
+	}
+	for _, o := range f.retired(plan.Lists) {
+		m := o.meta
+		out = append(out, Status{
+			Name: o.name, Category: m.Config.Category, Source: m.Source, State: Retired, Rules: m.Rules, Problems: m.Problems,
+			Fetched: m.Fetched, Checked: m.Checked, Age: max(0, now.Sub(m.Checked)),
+		})
 	}
 	for _, c := range plan.starters(func(list string) bool { return without[list] }) {
 		n := 0

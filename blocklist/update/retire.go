@@ -1,0 +1,224 @@
+package update
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"schoolgate/blocklist"
+	"schoolgate/blocklist/starter"
+	"schoolgate/config"
+)
+
+// A list that is no longer configured leaves its files behind, until the set has been compiled with copies of all lists
+// that are. Meanwhile a list that was only renamed takes over the copy, and the illegal tier never goes empty because its
+// list was renamed or replaced while the server was down.
+
+// asConfigured is what reading a list's copy takes once the list has left the configuration.
+type asConfigured struct {
+	Category string   `json:"category"`
+	Format   uint8    `json:"format,omitempty"`
+	Select   []string `json:"select,omitempty"`
+	MaxSize  int64    `json:"max_size,omitempty"`
+}
+
+func configured(l config.List) asConfigured {
+	return asConfigured{Category: l.Category, Format: uint8(l.Format), Select: slices.Clone(l.Select), MaxSize: int64(l.MaxSize)}
+}
+
+// orphan is a copy whose list is no longer configured.
+type orphan struct {
+	name string
+	meta meta
+}
+
+func (o orphan) list() config.List {
+	c := o.meta.Config
+	return config.List{
+		Name: o.name, Category: c.Category, Source: o.meta.Source,
+		Format: config.Format(c.Format), Select: c.Select, MaxSize: config.Size(c.MaxSize),
+	}
+}
+
+// orphans gives the usable copies of lists other than these, by name.
+func (f folder) orphans(lists []config.List) []orphan {
+	entries, err := os.ReadDir(string(f))
+	if err != nil {
+		return nil // nothing was ever kept
+	}
+	known := bases(lists)
+	var out []orphan
+	for _, e := range entries {
+		name, isMeta := strings.CutSuffix(e.Name(), ".meta")
+		if !isMeta || known[name] || base(name) != name || !f.hasRaw(name) {
+			continue
+		}
+		if o := (orphan{name, f.readMeta(name)}); infoDigest(o.meta.SHA256, o.list()) != o.meta.Broken {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func bases(lists []config.List) map[string]bool {
+	out := make(map[string]bool, len(lists))
+	for _, l := range lists {
+		out[base(l.Name)] = true
+	}
+	return out
+}
+
+// retired gives the orphans of the illegal tier.
+func (f folder) retired(lists []config.List) []orphan {
+	return slices.DeleteFunc(f.orphans(lists), func(o orphan) bool { return o.meta.Config.Category != config.IllegalTier })
+}
+
+// retained gives the retired lists that stay in the set: while a configured list of the illegal tier has no usable copy,
+// all whose source no other list covers.
+func (p Plan) retained(without func(list string) bool) []orphan {
+	f := folder(p.Dir)
+	covered := make(map[string]bool)
+	lacking := false
+	for _, l := range p.Lists {
+		if without(l.Name) {
+			lacking = lacking || l.Category == config.IllegalTier
+		} else {
+			covered[f.readMeta(l.Name).SourceID] = true
+		}
+	}
+	if !lacking {
+		return nil
+	}
+	out := slices.DeleteFunc(f.retired(p.Lists), func(o orphan) bool { return covered[o.meta.SourceID] })
+	room := blocklist.MaxLists - len(p.Lists) - len(starter.Categories())
+	return out[:min(len(out), max(room, 0))]
+}
+
+// usable says whether there is a copy of a list that can be compiled.
+func (f folder) usable(l config.List) bool {
+	present := f.hasRaw(l.Name)
+	if !present && !remote(l.Source) {
+		st, err := os.Stat(l.Source)
+		present = err == nil && st.IsDir()
+	}
+	m := f.readMeta(l.Name)
+	return present && infoDigest(m.SHA256, l) != m.Broken
+}
+
+// renaming is a list that took over the copy of another.
+type renaming struct{ from, to string }
+
+// inherit gives lists that have no usable copy from their own source that of an orphan with the same source, read in the
+// same way. The orphan stays: the set in use may still name it. The lock must be held.
+func (f folder) inherit(lists []config.List) ([]renaming, error) {
+	var done []renaming
+	left := f.orphans(lists)
+	for _, l := range lists {
+		m := f.readMeta(l.Name)
+		if c := configured(l); m.Source != "" && !reflect.DeepEqual(m.Config, c) {
+			m.Config = c
+			if err := f.writeMeta(l.Name, m); err != nil {
+				return done, err
+			}
+		}
+		if f.usable(l) && m.SourceID == identity(l) {
+			continue
+		}
+		i := slices.IndexFunc(left, func(o orphan) bool {
+			return o.meta.SourceID == identity(l) && o.meta.Reading == reading(l)
+		})
+		if i < 0 {
+			continue
+		}
+		if err := f.takeOver(l, m, left[i]); err != nil {
+			return done, fmt.Errorf("keeping the copy of list %q as %q: %w", left[i].name, l.Name, err)
+		}
+		done = append(done, renaming{left[i].name, l.Name})
+	}
+	return done, nil
+}
+
+// takeOver copies the bytes first, then what is known of them: after a power cut in between it is done again.
+func (f folder) takeOver(l config.List, was meta, o orphan) error {
+	in, err := os.Open(f.raw(o.name))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := create(f.raw(l.Name))
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	if err := out.commit(); err != nil {
+		return err
+	}
+	m := o.meta
+	m.Source, m.Config, m.Candidate = display(l.Source), configured(l), was.Candidate
+	return f.writeMeta(l.Name, m)
+}
+
+// prune removes the files of lists that are no longer configured, once every list that is has a usable copy. A list of
+// the illegal tier does not go in silence.
+func (u *Updater) prune(p Plan) error {
+	f := folder(u.dir)
+	usable := make(map[string]bool, len(p.Lists))
+	whole := true
+	spared := make(map[string]bool) // sources of lists that still block
+	for _, l := range p.Lists {
+		usable[l.Name] = f.usable(l)
+		whole = whole && usable[l.Name]
+		if usable[l.Name] {
+			spared[f.readMeta(l.Name).SourceID] = true
+		}
+	}
+	for _, o := range p.retained(func(list string) bool { return !usable[list] }) {
+		spared[o.meta.SourceID] = true
+	}
+	for _, o := range f.retired(p.Lists) {
+		if !spared[o.meta.SourceID] && u.firstGone(o.name) {
+			u.log().Warn("a list of the illegal tier is no longer configured and blocks nothing any more", "list", o.name)
+		}
+	}
+	if !whole {
+		return nil
+	}
+	return f.prune(bases(p.Lists))
+}
+
+// firstGone says whether a list is told of for the first time.
+func (u *Updater) firstGone(list string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if slices.Contains(u.gone, list) {
+		return false
+	}
+	u.gone = append(u.gone, list)
+	return true
+}
+
+// Categories gives the category of every list that the set in the folder dir may hold under this configuration, by name:
+// of the configured lists, of the starter lists, and of the lists of the illegal tier that have left the configuration
+// and whose copies are still there (Retired), which must block until they are gone. It reads the state on disk.
+func Categories(dir string, lists []config.List) map[string]string {
+	out := make(map[string]string)
+	for _, o := range folder(dir).retired(lists) {
+		out[o.name] = config.IllegalTier
+	}
+	for _, c := range starter.Categories() {
+		out[StarterPrefix+c] = c
+	}
+	for _, l := range lists {
+		out[l.Name] = l.Category
+	}
+	return out
+}
+
+// Categories is the function Categories for the folder and the present lists of u. It is safe for concurrent use.
+func (u *Updater) Categories() map[string]string { return Categories(u.dir, u.plan().Lists) }
