@@ -28,7 +28,7 @@ type Appender interface {
 	// Append writes rows, which are ordered by time and borrowed until it returns (the strings in them may be kept). It
 	// says how many, counted from the first, are safe; the rest is offered again when err is not nil.
 	Append(ctx context.Context, rows []record.Row) (n int, err error)
-	// Gap writes down that rows were lost.
+	// Gap writes down that rows were lost. It is called after errors of Append too.
 	Gap(ctx context.Context, g monitor.Gap) error
 }
 
@@ -135,7 +135,7 @@ func (l *lane) drops() (g monitor.Gap, ok bool) {
 	if from == 0 {
 		from = l.until
 	}
-	g = monitor.Gap{From: time.UnixMilli(from).UTC(), To: time.UnixMilli(to).UTC(), Reason: "dropped", Lost: int64(n - l.reported)}
+	g = monitor.Gap{From: time.UnixMilli(from).UTC(), To: time.UnixMilli(to).UTC(), Lost: int64(n - l.reported)}
 	l.reported, l.until = n, to
 	return g, true
 }

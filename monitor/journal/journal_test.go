@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -306,6 +307,64 @@ func TestFailingAppender(t *testing.T) {
 			if !w.rows[i].Time.After(w.rows[i-1].Time) {
 				t.Fatalf("row %d of %v comes after %v", i, w.rows[i].Time, w.rows[i-1].Time)
 			}
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Losses of a full disk have that reason, others have theirs, and while Append fails they are written down each minute.
+func TestReasonsOfGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failing atomic.Pointer[error]
+		failing.Store(new(error))
+		w := &shelf{fail: func(n int) (int, error) {
+			if err := *failing.Load(); err != nil && n > 0 {
+				return 0, err
+			}
+			return n, nil
+		}}
+		j := New(1, 0)
+		stop := start(j, w, 2*time.Second)
+		given := 0
+		fails := func(err error, d time.Duration) {
+			t.Helper()
+			failing.Store(&err)
+			for range int(d.Seconds()) {
+				for range 20 {
+					q := question(t, 1, "www.example.com")
+					q.Start = noon.Add(time.Duration(given) * time.Millisecond)
+					given++
+					j.Done(q)
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+			}
+		}
+		lost := func() (reasons string, sum uint64) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			last := ""
+			for _, g := range w.gaps {
+				if g.Reason != last {
+					reasons += g.Reason + " "
+				}
+				last = g.Reason
+				sum += uint64(g.Lost)
+			}
+			return reasons, sum
+		}
+		fails(fmt.Errorf("writing: %w", syscall.ENOSPC), 3*time.Minute)
+		if reasons, sum := lost(); reasons != "full " || sum == 0 || sum > j.Stats().Dropped {
+			t.Errorf("while it is full: %d lost for %q, %d dropped", sum, reasons, j.Stats().Dropped)
+		}
+		fails(nil, time.Minute)
+		fails(errDisk, 3*time.Minute)
+		fails(nil, time.Minute)
+		reasons, sum := lost()
+		if st := j.Stats(); reasons != "full dropped " || sum != st.Dropped || st.Written+st.Dropped != uint64(given) {
+			t.Errorf("afterwards: %d lost for %q, stats %+v", sum, reasons, st)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"schoolgate/monitor"
@@ -17,13 +18,16 @@ const (
 	maxBackoff = 5 * time.Second
 )
 
+// noteEvery is how often losses are written down while rows cannot be: there may be room, or a place, for that.
+const noteEvery = time.Minute
+
 // drainTime is how long a stop may take to write what is left.
 const drainTime = 5 * time.Second
 
 // Run writes every flush, and sooner when a lane is half full, until ctx ends; then it writes what is left. Stop the
 // callers of Done first: what they hand over after Run has returned stays in memory. While w fails, the batch in hand is
 // kept and tried again, and Done goes on until the lanes are full. Run returns an error only when rows were left unwritten
-// at the end. It is called once.
+// at the end. A loss that comes while w says syscall.ENOSPC has the reason "full". It is called once.
 func (j *Journal) Run(ctx context.Context, w Appender, flush time.Duration) error {
 	r := run{j: j, w: w, rows: make([]record.Row, 0, MaxBatch)}
 	tick := time.NewTicker(flush)
@@ -49,9 +53,10 @@ func (j *Journal) Run(ctx context.Context, w Appender, flush time.Duration) erro
 type run struct {
 	j    *Journal
 	w    Appender
-	rows []record.Row // the batch in hand: taken from the lanes, not yet written
-	gap  monitor.Gap  // lost rows not yet written down; Lost is 0 when there are none
-	next int          // which lane to begin with
+	rows []record.Row  // the batch in hand: taken from the lanes, not yet written
+	gaps []monitor.Gap // lost rows not yet written down, one for each reason at most
+	next int           // which lane to begin with
+	full bool          // what is lost now is lost because the disk is full
 }
 
 // drain writes until the lanes were seen empty; false when ctx ended first.
@@ -70,11 +75,9 @@ func (r *run) drain(ctx context.Context) bool {
 // fill takes rows from the lanes into the batch, each lane in its turn, and says whether there may be more of them.
 func (r *run) fill() (full bool) {
 	lanes := r.j.lanes
+	r.drops()
 	for i := range lanes {
 		l := lanes[(r.next+i)%len(lanes)]
-		if g, ok := l.drops(); ok {
-			r.lost(g)
-		}
 		for len(r.rows) < MaxBatch {
 			b := l.ring.peek()
 			if b == nil {
@@ -90,23 +93,41 @@ func (r *run) fill() (full bool) {
 	return len(r.rows) == MaxBatch
 }
 
-// lost remembers a gap until it is written down, as one with what waits already.
+// drops takes over what the lanes have lost since it was last called.
+func (r *run) drops() {
+	for _, l := range r.j.lanes {
+		if g, ok := l.drops(); ok {
+			r.lost(g)
+		}
+	}
+}
+
+// lost remembers a gap until it is written down, as one with what waits already for the same reason.
 func (r *run) lost(g monitor.Gap) {
-	if r.gap.Lost == 0 {
-		r.gap = g
+	g.Reason = "dropped"
+	if r.full {
+		g.Reason = "full"
+	}
+	for i := range r.gaps {
+		old := &r.gaps[i]
+		if old.Reason != g.Reason {
+			continue
+		}
+		old.Lost += g.Lost
+		if g.From.Before(old.From) {
+			old.From = g.From
+		}
+		if g.To.After(old.To) {
+			old.To = g.To
+		}
 		return
 	}
-	r.gap.Lost += g.Lost
-	if g.From.Before(r.gap.From) {
-		r.gap.From = g.From
-	}
-	if g.To.After(r.gap.To) {
-		r.gap.To = g.To
-	}
+	r.gaps = append(r.gaps, g)
 }
 
 // write offers the batch and the gap until they are taken; false when ctx ended first.
 func (r *run) write(ctx context.Context) bool {
+	noted := time.Now()
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
 		if ctx.Err() != nil {
 			return false
@@ -121,6 +142,12 @@ func (r *run) write(ctx context.Context) bool {
 		}
 		if err == nil {
 			return true
+		}
+		r.full = errors.Is(err, syscall.ENOSPC)
+		r.drops()
+		if time.Since(noted) >= noteEvery {
+			noted = time.Now()
+			_ = r.note(ctx) // it is tried again, and what failed was said
 		}
 		select {
 		case <-ctx.Done():
@@ -145,12 +172,20 @@ func (r *run) try(ctx context.Context) error {
 			return fmt.Errorf("writing rows: %w", err)
 		}
 	}
-	if r.gap.Lost > 0 {
-		if err := r.w.Gap(ctx, r.gap); err != nil {
+	r.drops() // what was lost until now has the reason why it could not be written
+	r.full = false
+	return r.note(ctx)
+}
+
+// note writes down what was lost.
+func (r *run) note(ctx context.Context) error {
+	for len(r.gaps) > 0 {
+		if err := r.w.Gap(ctx, r.gaps[0]); err != nil {
 			return fmt.Errorf("writing down a gap: %w", err)
 		}
-		r.gap.Lost = 0
+		r.gaps = r.gaps[1:]
 	}
+	r.gaps = nil
 	return nil
 }
 
@@ -160,7 +195,7 @@ func (r *run) abandon(ctx context.Context) error {
 	for full := true; full; {
 		full = r.fill()
 		for _, row := range r.rows {
-			r.lost(monitor.Gap{From: row.Time, To: row.Time, Reason: "dropped", Lost: 1})
+			r.lost(monitor.Gap{From: row.Time, To: row.Time, Lost: 1})
 		}
 		n += len(r.rows)
 		clear(r.rows)

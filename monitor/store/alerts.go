@@ -22,7 +22,7 @@ func (s *Store) OpenAlert(ctx context.Context, a monitor.Alert, compose func(id 
 		a.Site = ""
 	}
 	var known int64
-	err = transact(ctx, s.main, func(tx *sql.Tx) error {
+	err = s.transact(ctx, func(tx *sql.Tx) error {
 		const text = `INSERT INTO alerts (kind, severity, category, "group", device, site, code, text, first, last, count)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 		res, err := tx.ExecContext(ctx, text, a.Kind.String(), a.Severity.String(), a.Category, a.Group, a.Device, a.Site, a.Code, a.Text,
@@ -64,7 +64,11 @@ func (s *Store) ExtendAlert(ctx context.Context, id int64, last time.Time, add i
 
 // update runs a statement that is to change one row.
 func (s *Store) update(ctx context.Context, text string, args ...any) error {
-	res, err := s.main.ExecContext(ctx, text, args...)
+	main, err := s.main.get()
+	if err != nil {
+		return err
+	}
+	res, err := main.ExecContext(ctx, text, args...)
 	if err != nil {
 		return err
 	}

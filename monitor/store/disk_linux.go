@@ -24,11 +24,11 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// free is how many bytes the file system of dir has left for this user.
-func free(dir string) (int64, error) {
+// space is how many bytes the file system of dir has left for this user, and how many it has.
+func space(dir string) (free, total int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, fmt.Errorf("asking for free space: %w", err)
+		return 0, 0, fmt.Errorf("asking for free space: %w", err)
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize), nil
 }

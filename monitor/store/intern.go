@@ -15,16 +15,23 @@ func newInterned[K comparable](limit int) *interned[K] {
 
 // id is the one that k has, or else a new one: then k is yet to be entered under it.
 func (i *interned[K]) id(k K) (id int64, isNew bool) {
-	if id, ok := i.young[k]; ok {
-		return id, false
-	}
-	id, ok := i.old[k]
+	id, ok := i.get(k)
 	if !ok {
 		id = i.next
-		i.next++
+		i.put(k, id)
 	}
-	i.put(k, id)
 	return id, !ok
+}
+
+// get is the id that k has, if it is remembered.
+func (i *interned[K]) get(k K) (id int64, ok bool) {
+	if id, ok := i.young[k]; ok {
+		return id, true
+	}
+	if id, ok = i.old[k]; ok {
+		i.put(k, id)
+	}
+	return id, ok
 }
 
 // put remembers the id of k.

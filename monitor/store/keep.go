@@ -30,6 +30,9 @@ func (s *Store) Retain(ctx context.Context, now time.Time, days int) error {
 	if days < 1 {
 		return nil
 	}
+	if _, err := s.main.get(); err != nil {
+		return err
+	}
 	border := now.Truncate(day).AddDate(0, 0, 1-days)
 	var errs []error
 	if err := s.retainMain(ctx, border); err != nil {
@@ -62,7 +65,7 @@ func (s *Store) Retain(ctx context.Context, now time.Time, days int) error {
 }
 
 func (s *Store) retainMain(ctx context.Context, border time.Time) error {
-	return transact(ctx, s.main, func(tx *sql.Tx) error {
+	return s.transact(ctx, func(tx *sql.Tx) error {
 		for _, text := range []string{
 			"DELETE FROM alerts WHERE last < ?", // and their mails
 			`DELETE FROM gaps WHERE "to" < ?`,
@@ -159,8 +162,12 @@ func (f *logFile) trim(ctx context.Context, border int64) (deleted int64, err er
 
 // Check looks at every database for damage (PRAGMA quick_check), which reads all of it: minutes on a small box.
 func (r *Reader) Check(ctx context.Context) error {
+	db, err := r.db.get()
+	if err != nil {
+		return fmt.Errorf("checking %s: %w", mainFile, err)
+	}
 	var errs []error
-	if err := check(ctx, r.db); err != nil {
+	if err := check(ctx, db); err != nil {
 		errs = append(errs, fmt.Errorf("checking %s: %w", mainFile, err))
 	}
 	all, err := months(r.dir)
@@ -205,6 +212,9 @@ type Stats struct {
 
 // Stats reads the directory; it does not touch the databases.
 func (s *Store) Stats() (Stats, error) {
+	if _, err := s.main.get(); err != nil {
+		return Stats{}, err
+	}
 	s.mu.Lock()
 	st := Stats{Rows: s.rows}
 	s.mu.Unlock()
@@ -229,7 +239,7 @@ func (s *Store) Stats() (Stats, error) {
 			}
 		}
 	}
-	st.Free, err = free(s.dir)
+	st.Free, _, err = space(s.dir)
 	return st, err
 }
 
@@ -252,20 +262,21 @@ func (r *Reader) damagedFiles() ([]string, error) {
 	return names, nil
 }
 
-// Conditions says what is wrong with the store now: record.damaged for as long as a file that was set aside is there, and
-// record.full since the disk was found full. It takes a look at the directory each time.
+// Conditions says what is wrong with the store now: record.unavailable until it could be opened, record.full or record.space
+// since the disk was found full or nearly so, and record.damaged for as long as a file that was set aside is there. It takes
+// a look at the directory each time.
 func (s *Store) Conditions() []monitor.Condition {
 	var all []monitor.Condition
-	s.mu.Lock()
-	full := s.full
-	s.mu.Unlock()
-	if !full.IsZero() {
+	if _, err := s.main.get(); err != nil {
 		all = append(all, monitor.Condition{
-			Code: "record.full", Severity: monitor.Critical, Since: full,
-			Title: "The disk is full: queries are not being recorded.",
-			Hint:  "Free some space, or keep rows for fewer days (store.retention).",
+			Code: "record.unavailable", Severity: monitor.Critical, Since: s.begun,
+			Title: "The record cannot be opened: nothing is recorded and no alert is mailed.",
+			Hint:  "Check that the disk of store.path is not full, read-only or broken, and that the service may write there. A restart is not needed.",
 		})
 	}
+	s.mu.Lock()
+	all = append(all, s.disk.conditions()...)
+	s.mu.Unlock()
 	names, err := s.damagedFiles()
 	if err != nil || len(names) == 0 {
 		return all
@@ -283,9 +294,11 @@ func (s *Store) Conditions() []monitor.Condition {
 	})
 }
 
-// Run notes every half minute that the program runs, and calls Retain at once, at every midnight of UTC and whenever days
-// gives another number, until ctx ends. What goes wrong is logged, and tried again after an hour.
+// Run opens a store that Open could not open, as soon as that works; it tries every ten seconds in the first minute and each
+// minute after it. From then on it notes every half minute that the program runs, and calls Retain at once, at every midnight
+// of UTC and whenever days gives another number, until ctx ends. What goes wrong is logged, and tried again after an hour.
 func (s *Store) Run(ctx context.Context, days func() int) error {
+	s.untilOpen(ctx)
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	var next time.Time

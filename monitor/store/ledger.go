@@ -15,6 +15,7 @@ const (
 	stopped = "stopped"
 	killed  = "killed"
 	dropped = "dropped"
+	full    = "full"
 )
 
 // joinGaps is how far apart two losses may be to be told as one.
@@ -25,20 +26,20 @@ func millis(t time.Time) int64 { return clampTime(t).UnixMilli() }
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // begin records that this run started, and the gap since the last one.
-func (s *Store) begin(ctx context.Context) error {
+func (s *Store) begin(ctx context.Context, write, read *sql.DB) error {
 	now := s.now()
-	gap, err := s.silence(ctx, now)
+	gap, err := s.silence(ctx, read, s.begun)
 	if err != nil {
 		return err
 	}
 	s.beat = now
-	return transact(ctx, s.main, func(tx *sql.Tx) error {
+	return transact(ctx, write, func(tx *sql.Tx) error {
 		if gap.Reason != "" {
 			if err := insertGap(ctx, tx, gap); err != nil {
 				return err
 			}
 		}
-		res, err := tx.ExecContext(ctx, "INSERT INTO runs (started, beat) VALUES (?, ?)", millis(now), millis(now))
+		res, err := tx.ExecContext(ctx, "INSERT INTO runs (started, beat) VALUES (?, ?)", millis(s.begun), millis(now))
 		if err != nil {
 			return err
 		}
@@ -48,8 +49,12 @@ func (s *Store) begin(ctx context.Context) error {
 }
 
 func (s *Store) end(ctx context.Context) error {
+	main, err := s.main.get()
+	if err != nil {
+		return err
+	}
 	now := millis(s.now())
-	_, err := s.main.ExecContext(ctx, "UPDATE runs SET beat = ?, stopped = ? WHERE id = ?", now, now, s.run)
+	_, err = main.ExecContext(ctx, "UPDATE runs SET beat = ?, stopped = ? WHERE id = ?", now, now, s.run)
 	return err
 }
 
@@ -60,27 +65,41 @@ func (s *Store) Heartbeat(ctx context.Context) error {
 	if s.closed {
 		return errClosed
 	}
+	s.disk.look(s.dir, s.now())
 	return s.beatIfDue(ctx)
 }
 
 // beatIfDue writes at most every beatEvery: each time costs an fsync, also in the night.
 func (s *Store) beatIfDue(ctx context.Context) error {
+	main, err := s.main.get()
+	if err != nil {
+		return err
+	}
 	now := s.now()
 	if d := now.Sub(s.beat); d >= 0 && d < beatEvery {
 		return nil
 	}
-	if _, err := s.main.ExecContext(ctx, "UPDATE runs SET beat = ? WHERE id = ?", millis(now), s.run); err != nil {
+	if _, err := main.ExecContext(ctx, "UPDATE runs SET beat = ? WHERE id = ?", millis(now), s.run); err != nil {
 		return fmt.Errorf("noting that the program runs: %w", err)
 	}
 	s.beat = now
 	return nil
 }
 
+// transact runs f in a transaction of schoolgate.db.
+func (s *Store) transact(ctx context.Context, f func(*sql.Tx) error) error {
+	main, err := s.main.get()
+	if err != nil {
+		return err
+	}
+	return transact(ctx, main, f)
+}
+
 // silence is the stretch from the end of the last run until until; its Reason is "" when there was no such run or time.
-func (r *Reader) silence(ctx context.Context, until time.Time) (g monitor.Gap, err error) {
+func (r *Reader) silence(ctx context.Context, db *sql.DB, until time.Time) (g monitor.Gap, err error) {
 	var beat int64
 	var end sql.NullInt64
-	err = r.db.QueryRowContext(ctx, "SELECT beat, stopped FROM runs ORDER BY id DESC LIMIT 1").Scan(&beat, &end)
+	err = db.QueryRowContext(ctx, "SELECT beat, stopped FROM runs ORDER BY id DESC LIMIT 1").Scan(&beat, &end)
 	if errors.Is(err, sql.ErrNoRows) {
 		return g, nil
 	}
@@ -123,13 +142,14 @@ func (r *Reader) lastRow(ctx context.Context, until time.Time) time.Time {
 	return time.Time{}
 }
 
-// Gap writes down that the record is not whole. Losses less than a minute apart become one.
+// Gap writes down that the record is not whole. Losses for the same reason, less than a minute apart,
+// become one.
 func (s *Store) Gap(ctx context.Context, g monitor.Gap) error {
-	err := transact(ctx, s.main, func(tx *sql.Tx) error {
-		if g.Reason == dropped {
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		if g.Reason == dropped || g.Reason == full {
 			const join = `UPDATE gaps SET "from" = min("from", ?1), "to" = max("to", ?2), lost = lost + ?3
 				WHERE id = (SELECT max(id) FROM gaps WHERE reason = ?4) AND "to" >= ?1 - ?5 AND "from" <= ?2 + ?5`
-			res, err := tx.ExecContext(ctx, join, millis(g.From), millis(g.To), g.Lost, dropped, joinGaps.Milliseconds())
+			res, err := tx.ExecContext(ctx, join, millis(g.From), millis(g.To), g.Lost, g.Reason, joinGaps.Milliseconds())
 			if err != nil {
 				return err
 			}
@@ -153,8 +173,11 @@ func insertGap(ctx context.Context, tx *sql.Tx, g monitor.Gap) error {
 
 // RecordChange writes down a change of what is filtered or how.
 func (s *Store) RecordChange(ctx context.Context, c monitor.Change) error {
-	_, err := s.main.ExecContext(ctx, "INSERT INTO changes (at, kind, summary, detail) VALUES (?, ?, ?, ?)",
-		millis(c.At), c.Kind, c.Summary, c.Detail)
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO changes (at, kind, summary, detail) VALUES (?, ?, ?, ?)",
+			millis(c.At), c.Kind, c.Summary, c.Detail)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("recording a change: %w", err)
 	}

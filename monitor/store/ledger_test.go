@@ -90,7 +90,7 @@ func TestHeartbeatIsRare(t *testing.T) {
 		if err := s.Heartbeat(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.main.QueryRow("SELECT beat FROM runs").Scan(&ms); err != nil {
+		if err := s.main.db.QueryRow("SELECT beat FROM runs").Scan(&ms); err != nil {
 			t.Fatal(err)
 		}
 		return ms

@@ -30,6 +30,7 @@ type logFile struct {
 	names    *interned[string]
 	who      *interned[who]
 	why      *interned[why]
+	budget   budget
 	sequence int64
 }
 
@@ -159,6 +160,7 @@ func (f *logFile) put(ctx context.Context, r *record.Row) error {
 	if r.Rule == query.Illegal {
 		text = record.Withheld // said by the journal already; the IWF's rules deserve a second lock
 	}
+	text = f.afford(text, r)
 	name, isNew := f.names.id(text)
 	if isNew {
 		if _, err := f.putName.ExecContext(ctx, name, text); err != nil {

@@ -38,8 +38,12 @@ func (s *Store) enqueue(ctx context.Context, tx *sql.Tx, alert int64, m monitor.
 func (s *Store) NextMail(ctx context.Context, now time.Time) (m monitor.Mail, ok bool, err error) {
 	const text = `SELECT id, alert, key, "to", subject, body, attempts, due FROM outbox
 		WHERE sent IS NULL AND due <= ? ORDER BY due, id LIMIT 1`
+	main, err := s.main.get()
+	if err != nil {
+		return monitor.Mail{}, false, fmt.Errorf("looking for a mail to send: %w", err)
+	}
 	var due int64
-	err = s.main.QueryRowContext(ctx, text, millis(now)).
+	err = main.QueryRowContext(ctx, text, millis(now)).
 		Scan(&m.ID, &m.AlertID, &m.Key, &m.To, &m.Subject, &m.Body, &m.Attempts, &due)
 	if errors.Is(err, sql.ErrNoRows) {
 		return monitor.Mail{}, false, nil
@@ -71,8 +75,12 @@ func (s *Store) MailFailed(ctx context.Context, id int64, next time.Time, reason
 
 // OutboxStats says how many mails are unsent and since when the oldest of them has been waiting; that is zero when none is.
 func (r *Reader) OutboxStats(ctx context.Context) (unsent int64, oldest time.Time, err error) {
+	db, err := r.db.get()
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("counting unsent mail: %w", err)
+	}
 	var made sql.NullInt64
-	err = r.db.QueryRowContext(ctx, "SELECT count(*), min(made) FROM outbox WHERE sent IS NULL").Scan(&unsent, &made)
+	err = db.QueryRowContext(ctx, "SELECT count(*), min(made) FROM outbox WHERE sent IS NULL").Scan(&unsent, &made)
 	if err != nil {
 		return 0, time.Time{}, fmt.Errorf("counting unsent mail: %w", err)
 	}

@@ -17,7 +17,7 @@ import (
 type Reader struct {
 	dir string
 	now func() time.Time
-	db  *sql.DB // schoolgate.db
+	db  handle // schoolgate.db
 }
 
 // OpenReader opens an existing state directory for reading. The error is fs.ErrNotExist when nothing was ever recorded there,
@@ -31,16 +31,13 @@ func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the record: %w", err)
 	}
-	return &Reader{dir: dir, now: time.Now, db: db}, nil
+	r := &Reader{dir: dir, now: time.Now}
+	r.db.set(db, nil)
+	return r, nil
 }
 
 // Close ends reading.
-func (r *Reader) Close() error {
-	if r.db == nil {
-		return nil
-	}
-	return r.db.Close()
-}
+func (r *Reader) Close() error { return r.db.close() }
 
 // span is from ≤ t < to in milliseconds; a zero time is no bound.
 func span(from, to time.Time) (lo, hi int64) {
@@ -56,7 +53,11 @@ func span(from, to time.Time) (lo, hi int64) {
 
 // query calls each for every row of the answer.
 func (r *Reader) query(ctx context.Context, each func(*sql.Rows) error, text string, args ...any) error {
-	return queryAll(ctx, r.db, each, text, args...)
+	db, err := r.db.get()
+	if err != nil {
+		return err
+	}
+	return queryAll(ctx, db, each, text, args...)
 }
 
 func queryAll(ctx context.Context, db *sql.DB, each func(*sql.Rows) error, text string, args ...any) error {
@@ -90,7 +91,11 @@ func (r *Reader) Gaps(ctx context.Context, from, to time.Time) ([]monitor.Gap, e
 	if err != nil {
 		return nil, fmt.Errorf("reading gaps: %w", err)
 	}
-	g, err := r.silence(ctx, r.now())
+	db, err := r.db.get()
+	if err != nil {
+		return nil, fmt.Errorf("reading gaps: %w", err)
+	}
+	g, err := r.silence(ctx, db, r.now())
 	if err != nil {
 		return nil, err
 	}

@@ -171,6 +171,9 @@ func stop(ctx context.Context, m month, err error, broken *error) error {
 
 // within lists the months that have a part between from and to.
 func (r *Reader) within(from, to time.Time) ([]month, error) {
+	if _, err := r.db.get(); err != nil {
+		return nil, fmt.Errorf("reading the record: %w", err)
+	}
 	all, err := months(r.dir)
 	if err != nil {
 		return nil, fmt.Errorf("listing the record: %w", err)

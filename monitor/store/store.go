@@ -7,12 +7,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -32,80 +30,29 @@ const beatEvery = 30 * time.Second
 // openFiles is how many months are kept open for writing: this one, and at its beginning the one before.
 const openFiles = 2
 
-// ErrInUse is returned when another process writes to the state directory.
-var ErrInUse = errors.New("in use by another schoolgate process")
-
 // Store is the one writer of a state directory, and a Reader of it. Its methods may be called from any goroutine; reading
-// does not wait for writing.
+// does not wait for writing. Until it could be opened, all of them return ErrUnavailable.
 type Store struct {
 	*Reader
 	log  *slog.Logger
-	lock *os.File
-	main *sql.DB
-	run  int64 // in table runs
+	main handle
+	// begun is when Open was called. What is asked from then on waits in memory until it can be written, so the run began then
+	// also when the first attempt to open failed.
+	begun time.Time
 
 	mu sync.Mutex
 	// mu guards what follows, during I/O too: whoever writes rows waits for whoever deletes them, and no query waits here.
+	lock   *os.File
+	run    int64      // in table runs
 	files  []*logFile // latest used last
 	beat   time.Time
 	rows   int64
-	full   time.Time // since when the disk has been full
 	closed bool
 
+	// disk is how much room there was when it was last looked at.
+	disk disk
+
 	tune func(*logFile) // for tests: applied to each month's file when it is opened
-}
-
-// Open takes possession of the state directory, makes what is missing, and records the start of this run. A damaged
-// schoolgate.db is renamed to *.damaged and a new one is begun: monitoring must go on. One that a newer version wrote is
-// refused with ErrNewer.
-func Open(ctx context.Context, dir string, log *slog.Logger) (*Store, error) {
-	return openAt(ctx, dir, log, time.Now)
-}
-
-func openAt(ctx context.Context, dir string, log *slog.Logger, now func() time.Time) (_ *Store, err error) {
-	if err := os.MkdirAll(filepath.Join(dir, logDir), 0o700); err != nil {
-		return nil, fmt.Errorf("making the state directory: %w", err)
-	}
-	s := &Store{Reader: &Reader{dir: dir, now: now}, log: log}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.release())
-		}
-	}()
-	if s.lock, err = lock(filepath.Join(dir, lockFile)); err != nil {
-		return nil, fmt.Errorf("opening the state directory %q: %w", dir, err)
-	}
-	path := filepath.Join(dir, mainFile)
-	s.main, err = openMain(ctx, path)
-	if damaged(err) {
-		log.ErrorContext(ctx, "the database is damaged: it is set aside and a new one begun", "error", err)
-		if err = setAside(path); err == nil {
-			s.main, err = openMain(ctx, path)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", mainFile, err)
-	}
-	var ok bool
-	if s.Reader.db, ok, err = openReader(ctx, path, "main"); err != nil || !ok {
-		return nil, fmt.Errorf("opening %s for reading: %w", mainFile, err)
-	}
-	if err := s.begin(ctx); err != nil {
-		return nil, fmt.Errorf("recording the start: %w", err)
-	}
-	return s, nil
-}
-
-// openMain opens schoolgate.db and checks it, which takes no time since it is small.
-func openMain(ctx context.Context, path string) (*sql.DB, error) {
-	db, err := openWriter(ctx, path, "main")
-	if err != nil {
-		return nil, err
-	}
-	if err := check(ctx, db); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
 }
 
 // Close records a clean stop. Rows that were appended are safe already.
@@ -116,6 +63,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	if _, err := s.main.get(); err != nil { // it was never opened
+		return s.release()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return errors.Join(s.end(ctx), s.release())
@@ -128,10 +78,7 @@ func (s *Store) release() error {
 		errs = append(errs, f.close())
 	}
 	s.files = nil
-	errs = append(errs, s.Reader.Close())
-	if s.main != nil {
-		errs = append(errs, s.main.Close())
-	}
+	errs = append(errs, s.Reader.Close(), s.main.close())
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
@@ -140,12 +87,19 @@ func (s *Store) release() error {
 
 // Append writes rows, in any order but best by time, and returns how many, counted from the first, are on the disk. It
 // makes one transaction for each stretch of rows of one month. A damaged month is set aside and begun anew; any other
-// error, such as a full disk, leaves the rest of the rows to the caller.
+// error leaves the rest of the rows to the caller. It is ErrFull when the disk is full, or so nearly that the rest of it is
+// kept for alerts. A device that asks for very many new names has them shortened; see budget.
 func (s *Store) Append(ctx context.Context, rows []record.Row) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return 0, errClosed
+	}
+	if _, err := s.main.get(); err != nil {
+		return 0, err
+	}
+	if s.disk.look(s.dir, s.now()); s.disk.full() {
+		return 0, ErrFull
 	}
 	for n < len(rows) {
 		if err := ctx.Err(); err != nil {
@@ -162,7 +116,9 @@ func (s *Store) Append(ctx context.Context, rows []record.Row) (n int, err error
 				err = s.appendMonth(ctx, m, rows[n:end])
 			}
 		}
-		s.noteFull(err)
+		if s.disk.outcome(err, s.now()); hasCode(err, codeFull) {
+			err = fmt.Errorf("%w: %w", ErrFull, err)
+		}
 		if err != nil {
 			return n, fmt.Errorf("writing to the record of %s: %w", m, err)
 		}
@@ -173,15 +129,6 @@ func (s *Store) Append(ctx context.Context, rows []record.Row) (n int, err error
 }
 
 var errClosed = errors.New("the store is closed")
-
-func (s *Store) noteFull(err error) {
-	switch {
-	case err == nil:
-		s.full = time.Time{}
-	case hasCode(err, codeFull) && s.full.IsZero():
-		s.full = s.now()
-	}
-}
 
 func (s *Store) appendMonth(ctx context.Context, m month, rows []record.Row) error {
 	f, err := s.file(ctx, m)

@@ -483,7 +483,8 @@ func TestInterningIsBounded(t *testing.T) {
 	for i := range n {
 		rows = append(rows, record.Row{
 			Time: at.Add(time.Duration(i) * time.Millisecond), Name: fmt.Sprintf("r%d.flood.example", i),
-			Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Type: uint16(i),
+			Device: fmt.Sprint("tablet-", i%1000), // within the budget of each
+			Addr:   netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), Type: uint16(i),
 		})
 	}
 	rows = append(rows, record.Row{Time: at.Add(n * time.Millisecond), Name: "r0.flood.example"}) // forgotten, entered again
