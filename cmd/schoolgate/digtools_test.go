@@ -162,7 +162,7 @@ func drillQuestions() []question {
 // TestDigTools lets dig, kdig and drill ask: three readers of answers that know nothing of each other or of this program.
 func TestDigTools(t *testing.T) {
 	t.Parallel()
-	b := launch(t, school{upstream: serveDNS(t, zone)}.write(t, t.TempDir()))
+	b := startBox(t, school{upstream: serveDNS(t, zone)}.write(t, t.TempDir()))
 	port := strconv.Itoa(int(b.dns.Port()))
 	for _, c := range []struct {
 		tool, pkg string
@@ -226,7 +226,7 @@ func dnsperf(t *testing.T, b *box, rate, clients int, d time.Duration) perf {
 // TestDNSPerf asks 2,000 times a second: every query is answered, and every answer is in the record.
 func TestDNSPerf(t *testing.T) {
 	t.Parallel()
-	b := launch(t, school{upstream: serveDNS(t, answerAnything)}.write(t, t.TempDir()))
+	b := startBox(t, school{upstream: serveDNS(t, answerAnything)}.write(t, t.TempDir()))
 	p := dnsperf(t, b, 2000, 20, 3*time.Second)
 	if p.lost != 0 || p.completed != p.sent || p.completed < 1000 {
 		t.Errorf("of %d queries %d were answered and %d lost\n%s", p.sent, p.completed, p.lost, p.text)
@@ -242,7 +242,7 @@ func TestLoad(t *testing.T) {
 	if os.Getenv("SCHOOLGATE_LOAD") != "1" {
 		t.Skip("skipped: a load of half a minute runs with SCHOOLGATE_LOAD=1")
 	}
-	b := launch(t, school{upstream: serveDNS(t, answerAnything), store: `flush = "2s"`}.write(t, t.TempDir()))
+	b := startBox(t, school{upstream: serveDNS(t, answerAnything), store: `flush = "2s"`}.write(t, t.TempDir()))
 	p := dnsperf(t, b, 20_000, 100, 30*time.Second)
 	user, system, rss, peak := b.costs()
 	metric := scrape(t, b)

@@ -21,7 +21,7 @@ func TestKill(t *testing.T) {
 	const flush = 500 * time.Millisecond
 	dir := t.TempDir()
 	path := school{upstream: serveDNS(t, answerAnything), store: `flush = "500ms"`}.write(t, dir)
-	b := launch(t, path)
+	b := startBox(t, path)
 	tr := startTraffic(t, b, 8, 2*time.Millisecond)
 	began := time.Now()
 	b.until("the devices have asked for some seconds", func() bool { return tr.count() > 6000 && time.Since(began) > 2*(flush+time.Second) })
@@ -31,7 +31,7 @@ func TestKill(t *testing.T) {
 	answered := tr.wait()
 	t.Logf("%d answers in %v", len(answered), killed.Sub(began).Round(time.Millisecond))
 
-	again := launch(t, path)
+	again := startBox(t, path)
 	restarted := time.Now()
 	if got := verdictOf(again.ask("127.30.0.1", "roblox.com", 1)); got != "blocked" {
 		t.Errorf("after the restart roblox.com is %s", got)
@@ -67,7 +67,7 @@ func TestKill(t *testing.T) {
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	path := school{upstream: serveDNS(t, answerAnything)}.write(t, t.TempDir()) // with the default flush of two seconds
-	b := launch(t, path)
+	b := startBox(t, path)
 	tr := startTraffic(t, b, 8, 2*time.Millisecond)
 	b.until("the devices have asked a while", func() bool { return tr.count() > 4000 })
 	b.stop()
@@ -90,7 +90,7 @@ func TestStopUnderLoad(t *testing.T) {
 	if lost > 0 || len(kept) != len(answered) {
 		t.Errorf("%d rows for %d answers, %d lost", len(kept), len(answered), lost)
 	}
-	again := launch(t, path)
+	again := startBox(t, path)
 	if gap := gapOf(t, again, "stopped"); gap.Lost != 0 {
 		t.Errorf("the stop is told as a loss of %d rows", gap.Lost)
 	}

@@ -47,7 +47,7 @@ func TestReload(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := school{upstream: serveDNS(t, answerAnything), children: `youtube = "strict"`}
-	b := launch(t, s.write(t, dir))
+	b := startBox(t, s.write(t, dir))
 	verdicts := func(allowed, refused string) {
 		t.Helper()
 		if got := verdictOf(b.ask("127.30.0.1", allowed, dns.TypeA)); got != "allowed" {
@@ -102,7 +102,7 @@ func TestReloadRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := school{upstream: serveDNS(t, answerAnything)}
-	b := launch(t, s.write(t, dir))
+	b := startBox(t, s.write(t, dir))
 	gauge := func(want int) {
 		t.Helper()
 		if got := scrape(t, b)(reloadGood); got != want {
@@ -174,7 +174,7 @@ func TestReloadNeedsRestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := school{upstream: serveDNS(t, answerAnything)}
-	b := launch(t, s.write(t, dir))
+	b := startBox(t, s.write(t, dir))
 	s.dns, s.policy = "127.0.0.1:5355", `allow = ["roblox.com"]`
 	s.write(t, dir)
 	b.reload(taken)
@@ -201,7 +201,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	upstreams := [2]string{serveDNS(t, answerAnything), serveDNS(t, answerAnything)}
-	b := launch(t, school{upstream: upstreams[0]}.write(t, dir))
+	b := startBox(t, school{upstream: upstreams[0]}.write(t, dir))
 	tr := startTraffic(t, b, 8, 2*time.Millisecond)
 	for i := range 20 {
 		s := school{upstream: upstreams[i%2]}
@@ -243,7 +243,7 @@ func TestReloadKeepsWaiting(t *testing.T) {
 		answerAnything(w, req)
 	})
 	fast := serveDNS(t, answerAnything)
-	b := launch(t, patient(t, dir, school{upstream: slow}))
+	b := startBox(t, patient(t, dir, school{upstream: slow}))
 	var wg sync.WaitGroup
 	got := make([]string, 5)
 	for i := range got {
@@ -270,57 +270,4 @@ func TestReloadKeepsWaiting(t *testing.T) {
 func patient(t *testing.T, dir string, s school) string {
 	t.Helper()
 	return writeConfig(t, dir, strings.Replace(s.toml(dir), `timeout = "1s"`, `timeout = "9s"`, 1))
-}
-
-// TestLastGood starts with a configuration that is refused: the last one that was taken serves, and health says so.
-func TestLastGood(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	kept := filepath.Join(dir, "kept.toml")
-	s := school{upstream: serveDNS(t, answerAnything), policy: `block = ["meadow.example"]`}
-	launch(t, s.write(t, dir), "--last-good", kept).stop()
-	before := readFile(t, kept)
-
-	bad := s
-	bad.policy = "block = [\"\"]\nallow = [\"roblox.com\"]"
-	path := bad.write(t, dir)
-	b := launch(t, path, "--last-good", kept)
-	for name, want := range map[string]string{"meadow.example": "blocked", "roblox.com": "blocked", "river.example": "allowed"} {
-		if got := verdictOf(b.ask("127.30.0.1", name, dns.TypeA)); got != want {
-			t.Errorf("%s is %s under the last good configuration", name, got)
-		}
-	}
-	if _, ok := b.conditions()["config.refused"]; !ok {
-		t.Error("/healthz does not say config.refused")
-	}
-	if scrape(t, b)(reloadGood) != 0 {
-		t.Error("metrics say that the configuration was taken")
-	}
-	if !strings.Contains(b.stderr.String(), "starting from the last good one") {
-		t.Error("the log does not say so")
-	}
-	b.stop()
-	if after := readFile(t, kept); after != before {
-		t.Errorf("the copy has changed from\n%s\nto\n%s", before, after)
-	}
-
-	// Mended while it was stopped: that, too, is a change of filtering that the record must tell of.
-	s.policy = `block = ["brook.example"]`
-	b = launch(t, s.write(t, dir), "--last-good", kept)
-	if got := verdictOf(b.ask("127.30.0.1", "brook.example", dns.TypeA)); got != "blocked" {
-		t.Errorf("brook.example is %s", got)
-	}
-	b.stop()
-	found := b.changes("config")
-	if len(found) != 1 || !strings.Contains(found[0].Summary, "while Schoolgate was stopped") ||
-		!strings.Contains(found[0].Detail, "brook.example") || !strings.Contains(found[0].Detail, "meadow.example") {
-		t.Errorf("the changes in the record: %+v", found)
-	}
-
-	// Without a copy there is nothing to start from.
-	bad.write(t, dir)
-	_, stderr, code := invoke(t, dir, "run", "--config", path, "--last-good", filepath.Join(dir, "none.toml"))
-	if code != exitUsage || !strings.Contains(stderr, "policy.block") || !strings.Contains(stderr, "hint: ") {
-		t.Errorf("a refused configuration and no copy: exit %d, %s", code, stderr)
-	}
 }

@@ -76,6 +76,18 @@ func (s school) write(t testing.TB, dir string) string {
 	return writeConfig(t, dir, s.toml(dir))
 }
 
+// startBox is launch, for a box that may still run when the test ends: it is then stopped rather than killed, so that not
+// even the process that compiles its lists writes into a folder that is being removed.
+func startBox(t testing.TB, config string, more ...string) *box {
+	t.Helper()
+	b := launch(t, config, more...)
+	t.Cleanup(func() {
+		_ = b.cmd.Process.Signal(syscall.SIGTERM) // which fails when it has ended
+		<-b.ended
+	})
+	return b
+}
+
 // record is where the box keeps its state.
 func (b *box) record() string { return filepath.Join(filepath.Dir(b.config), "var") }
 

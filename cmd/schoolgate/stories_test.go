@@ -89,7 +89,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: start")
 	}
 	p := ts.Value(theBox{}).(*played)
-	p.box = launch(p.t, ts.MkAbs("schoolgate.toml"))
+	p.box = startBox(p.t, ts.MkAbs("schoolgate.toml"))
 }
 
 func askFor(ts *testscript.TestScript, neg bool, args []string) {
