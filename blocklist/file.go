@@ -25,7 +25,7 @@ var (
 // after the magic), size of the file, names (64 bits), then offset and size of each section (64 bits).
 const (
 	magic        = "RadixSet"
-	version      = 1
+	version      = 2
 	sectionAlign = 64
 	headSize     = 256
 	headSections = 40
@@ -37,6 +37,7 @@ const (
 	sectionBeyond
 	sectionIndex
 	sectionFilter
+	sectionSingle
 	sectionTuples
 	sectionTopSlots
 	sectionTopStarts
@@ -81,7 +82,8 @@ func (w *image) finish(c *compiler) ([]byte, error) {
 	section(sectionPages, headSize, w.size-headSize)
 	tops := newTops(c.tops)
 	for i, b := range [...][]byte{
-		c.pager.beyond, makeIndex(c.index), makeFilter(c.hashes, c.names), c.ordered, tops.slots, tops.starts, tops.labels,
+		c.pager.beyond, makeIndex(c.index), makeFilter(c.filter, c.names-len(c.single)),
+		makeFilter([][]filterKey{c.single}, len(c.single)), c.ordered, tops.slots, tops.starts, tops.labels,
 		c.pager.symbols.appendTo(nil), lists,
 	} {
 		if err := w.write(make([]byte, -w.size&(sectionAlign-1))); err != nil {
@@ -256,7 +258,7 @@ func open(data []byte) (*Set, error) {
 	s := &Set{data: data, names: int(binary.LittleEndian.Uint64(head[32:]))}
 	var index, symbols, lists []byte
 	for i, part := range [sections]*[]byte{
-		&s.pages, &s.beyond, &index, &s.filter, &s.tuples, &s.tops.slots, &s.tops.starts, &s.tops.labels, &symbols, &lists,
+		&s.pages, &s.beyond, &index, &s.filter, &s.single, &s.tuples, &s.tops.slots, &s.tops.starts, &s.tops.labels, &symbols, &lists,
 	} {
 		at := binary.LittleEndian.Uint64(head[headSections+16*i:])
 		size := binary.LittleEndian.Uint64(head[headSections+16*i+8:])
@@ -266,7 +268,8 @@ func open(data []byte) (*Set, error) {
 		*part = data[at:][:size:size]
 	}
 	s.levels = indexLevels(index, len(s.pages)/pageSize)
-	if s.levels == nil || len(s.pages)%pageSize != 0 || len(s.filter) < 8 || len(s.tops.slots) < 8 {
+	if s.levels == nil || len(s.pages)%pageSize != 0 || len(s.filter) < filterLine ||
+		len(s.single) < filterLine || len(s.tops.slots) < 8 {
 		return nil, fmt.Errorf("%w: sections that do not fit each other", ErrCorrupt)
 	}
 	var err error

@@ -67,6 +67,8 @@ func TestOpenErrors(t *testing.T) {
 	_, content := smallFile(t)
 	other := bytes.Clone(content)
 	other[8] = 99
+	older := bytes.Clone(content)
+	older[8] = 1
 	dir := t.TempDir()
 	for name, c := range map[string]struct {
 		content []byte
@@ -75,6 +77,7 @@ func TestOpenErrors(t *testing.T) {
 		"empty":   {nil, blocklist.ErrFormat},
 		"foreign": {bytes.Repeat([]byte("0.0.0.0 bad.example\n"), 100), blocklist.ErrFormat},
 		"other":   {other, blocklist.ErrVersion},
+		"older":   {older, blocklist.ErrVersion},
 		"cut":     {content[:len(content)-1], blocklist.ErrCorrupt},
 	} {
 		path := filepath.Join(dir, name)

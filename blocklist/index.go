@@ -43,7 +43,7 @@ func newTops(labels [][]byte) tops {
 	for i, label := range labels {
 		t.labels = append(t.labels, label...)
 		t.starts = binary.LittleEndian.AppendUint32(t.starts, uint32(len(t.labels)))
-		_, h := hashKey(label)
+		h := hashKey(label).top
 		for slot := int(uint32(h)) & (n - 1); ; slot = (slot + 1) & (n - 1) {
 			if b := t.slots[4*slot:]; binary.LittleEndian.Uint32(b) == 0 {
 				binary.LittleEndian.PutUint32(b, uint32(i+1))

@@ -76,13 +76,13 @@ func appendName(key []byte, n domain.Name) ([]byte, error) {
 	if err := w.SetName(n); err != nil {
 		return key[:start], err
 	}
-	return appendWire(key[:start], &w, w.Labels()), nil
+	return appendWire(key[:start], &w), nil
 }
 
-// appendWire appends the key of the last depth labels of w.
-func appendWire(key []byte, w *domain.Wire, depth int) []byte {
+// appendWire appends the key of w.
+func appendWire(key []byte, w *domain.Wire) []byte {
 	last := w.Labels() - 1
-	for i := last; i > last-depth; i-- {
+	for i := last; i >= 0; i-- {
 		if i < last {
 			key = append(key, border)
 		}
@@ -173,34 +173,63 @@ func codeOf(key []byte, n int) uint64 {
 // hashLabel goes on from the hash of the name to the right of label to that of the name with label. The result is
 // written in files: it must not change within one version.
 func hashLabel(h uint64, label []byte) uint64 {
-	const k0, k1 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 	n := len(label)
-	h ^= uint64(n) * k1
-	for len(label) > 8 {
-		hi, lo := bits.Mul64(h^binary.LittleEndian.Uint64(label), k0)
-		h = hi ^ lo
-		label = label[8:]
+	var b [16]byte
+	switch {
+	case n <= 8:
+		copy(b[:], label)
+		copy(b[8:], label)
+	default:
+		copy(b[:8], label)
+		copy(b[8:], label[n-8:])
 	}
-	var tail uint64
-	switch n := len(label); {
-	case n == 8:
-		tail = binary.LittleEndian.Uint64(label)
-	case n >= 4:
-		tail = uint64(binary.LittleEndian.Uint32(label)) | uint64(binary.LittleEndian.Uint32(label[n-4:]))<<32
-	case n > 0:
-		tail = uint64(label[0]) | uint64(label[n>>1])<<8 | uint64(label[n-1])<<16
-	}
-	hi, lo := bits.Mul64(h^tail, k1)
+	return hashEnds(hashMiddle(h, label), n, binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]))
+}
+
+// The keys of the hash: odd, of no pattern.
+const hashKey0, hashKey1 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+
+// hashEnds takes a label of n bytes in, given its first eight bytes and its last eight, or twice all it has.
+func hashEnds(h uint64, n int, first, last uint64) uint64 {
+	hi, lo := bits.Mul64(h^first^hashKey0, bits.RotateLeft64(h, 32)^last^uint64(n)*hashKey1)
 	return hi ^ lo
 }
 
-// hashKey is the hash of the name that the key stands for, as hashLabel makes it label by label, and of its first label.
-func hashKey(key []byte) (whole, first uint64) {
-	label, rest, more := bytes.Cut(key, []byte{border})
-	first = hashLabel(0, plainLabel(label))
-	for whole = first; more; {
-		label, rest, more = bytes.Cut(rest, []byte{border})
-		whole = hashLabel(whole, plainLabel(label))
+// hashMiddle takes the bytes in that are not among the first or the last eight.
+func hashMiddle(h uint64, label []byte) uint64 {
+	for at := 8; at < len(label)-8; at += 8 {
+		hi, lo := bits.Mul64(h^binary.LittleEndian.Uint64(label[at:]), hashKey0)
+		h = hi ^ lo
 	}
-	return whole, first
+	return h
+}
+
+// hashes are those of a name that the set is asked by.
+type hashes struct {
+	top   uint64 // of the last label
+	line  uint64 // of the last filterDepth labels
+	whole uint64
+	depth int // labels
+}
+
+// add takes the next label to the left in, given the hash of the name with it.
+func (h *hashes) add(whole uint64) {
+	h.whole = whole
+	if h.depth++; h.depth == 1 {
+		h.top = whole
+	}
+	if h.depth <= filterDepth {
+		h.line = whole
+	}
+}
+
+// hashKey hashes the name that the key stands for.
+func hashKey(key []byte) hashes {
+	var h hashes
+	for more := true; more; {
+		var label []byte
+		label, key, more = bytes.Cut(key, []byte{border})
+		h.add(hashLabel(h.whole, plainLabel(label)))
+	}
+	return h
 }

@@ -8,6 +8,7 @@ import (
 // The radix is written in pre-order and cut into pages of one size. A page is
 //
 //	ghosts, base: one byte each
+//	restarts: where up to three records begin, one byte each, 0 for none
 //	records, in the order of their keys, then a zero byte unless the page is full
 //
 // and a record, one edge of the radix, is
@@ -20,22 +21,34 @@ import (
 //
 // The varints stand in that order. The first records of a page are its ghosts: the names above its first own name that
 // earlier pages hold, repeated, so that one page tells everything about every name that falls into it. base is the least
-// shared of all records but the first. Where the ghosts and one name overrun a page, they stand elsewhere, and the page
-// only says where: far, then offset and length as 32-bit numbers.
+// shared of all records but the first: what all keys of the page share. Where the ghosts and one name overrun a page,
+// they stand elsewhere, and the page only says where: far, then offset and length as 32-bit numbers.
+//
+// A restart is a record that tells its tuple, and all of its edge from base on, so that reading can begin with it, and
+// all names above it that stand in the page are ghosts. A lookup reads the ghosts and the first own name, goes to the
+// last restart that does not come after its key, and reads no further than to the next.
 const (
 	pageSize  = 192
-	pageHead  = 2
+	restarts  = 3
+	restartAt = 2 // where they stand
+	pageHead  = restartAt + restarts
 	far       = 0xff // in place of the count of ghosts, of which there are at most 127
 	moreTuple = 0x80
 	maxShared = 7
 	maxLength = 15
+
+	stride   = (pageSize - pageHead) / (restarts + 1) // restarts are at least so far apart
+	lastCall = pageSize - stride/2                    // a restart further on is not worth its bytes
 )
 
 // record is one edge before it is written.
 type record struct {
+	key        []byte // whole
 	shared     int
 	tuple      int
-	start, end int // of the coded edge in pager.coded
+	start, end int  // of the coded edge in pager.coded
+	free       bool // all names above it that stand in the page are ghosts
+	restart    bool // the edge begins at base
 }
 
 // pager cuts a stream of ascending keys into pages.
@@ -44,11 +57,13 @@ type pager struct {
 	emit    func(page []byte) error
 
 	records []record
+	keys    []byte // of the records
 	coded   []byte
 	ghosts  int
 	base    int
 	size    int
-	last    []byte // key of the last record
+	next    int // where the next restart may stand
+	left    int // restarts that may yet come
 	page    []byte
 	beyond  []byte // pages that overran
 }
@@ -63,19 +78,22 @@ type ghost struct {
 func (p *pager) add(key []byte, tuple int, above []ghost) (opens bool, err error) {
 	if len(p.records) > 0 {
 		base := p.base
-		if p.append(key, tuple); p.size <= pageSize {
+		if p.append(key, tuple, above); p.size <= pageSize {
 			return false, nil
 		}
-		p.records, p.base = p.records[:len(p.records)-1], base
+		p.records = p.records[:len(p.records)-1]
+		if p.base != base {
+			p.layOut(base)
+		}
 		if err := p.flush(); err != nil {
 			return false, err
 		}
 	}
-	for _, g := range above {
-		p.append(key[:g.size], g.tuple)
-	}
 	p.ghosts = len(above)
-	p.append(key, tuple)
+	for i, g := range above {
+		p.append(key[:g.size], g.tuple, above[:i])
+	}
+	p.append(key, tuple, above)
 	if p.size > pageSize {
 		return true, p.flush()
 	}
@@ -83,32 +101,61 @@ func (p *pager) add(key []byte, tuple int, above []ghost) (opens bool, err error
 }
 
 // append adds a record and reckons base and size anew.
-func (p *pager) append(key []byte, tuple int) {
-	shared := sharedPrefix(p.last, key)
-	start := len(p.coded)
-	p.coded = p.symbols.encode(p.coded, key[shared:])
-	p.records = append(p.records, record{shared, tuple, start, len(p.coded)})
-	p.last = append(p.last[:0], key...)
-
+func (p *pager) append(key []byte, tuple int, above []ghost) {
 	n := len(p.records)
-	if n == 1 {
-		p.base, p.size = math.MaxUint8, pageHead
-	} else if shared < p.base {
-		p.base, p.size = shared, pageHead
-		for i := range n - 1 {
-			p.size += p.cost(i)
-		}
+	r := record{tuple: tuple}
+	if n > 0 {
+		r.shared = sharedPrefix(p.records[n-1].key, key)
 	}
-	p.size += p.cost(n - 1)
+	if n > p.ghosts {
+		// What is above the first own name too is a ghost.
+		r.free = len(above) == 0 || sharedPrefix(p.records[p.ghosts].key, key) > above[len(above)-1].size
+	}
+	at := len(p.keys)
+	p.keys = append(p.keys, key...)
+	r.key = p.keys[at:]
+	p.records = append(p.records, r)
+	switch {
+	case n == 0:
+		p.layOut(math.MaxUint8)
+	case r.shared < p.base:
+		p.layOut(r.shared)
+	default:
+		p.place(n)
+	}
+}
+
+// layOut places all records anew, with this base.
+func (p *pager) layOut(base int) {
+	p.base, p.size, p.coded = base, pageHead, p.coded[:0]
+	p.next, p.left = pageHead+stride, restarts
+	for i := range p.records {
+		p.place(i)
+	}
+}
+
+// place codes record i behind those before it.
+func (p *pager) place(i int) {
+	r := &p.records[i]
+	from := r.shared
+	if r.restart = r.free && p.left > 0 && p.size >= p.next && p.size <= lastCall; r.restart {
+		from = p.base
+		p.next = p.size + stride
+		p.left--
+	}
+	r.start = len(p.coded)
+	p.coded = p.symbols.encode(p.coded, r.key[from:])
+	r.end = len(p.coded)
+	p.size += p.cost(i)
 }
 
 // fields are the numbers of record i as written.
 func (p *pager) fields(i int) (shared, length int, newTuple bool) {
-	r := p.records[i]
-	if i > 0 {
+	r := &p.records[i]
+	if i > 0 && !r.restart {
 		shared = r.shared - p.base
 	}
-	return shared, r.end - r.start, i == 0 || r.tuple != p.records[i-1].tuple
+	return shared, r.end - r.start, i == 0 || r.restart || r.tuple != p.records[i-1].tuple
 }
 
 // cost is the size of record i as written.
@@ -141,8 +188,15 @@ func (p *pager) flush() error {
 		return nil
 	}
 	b := append(p.page[:0], byte(p.ghosts), byte(p.base))
-	for i, r := range p.records {
+	b = append(b, make([]byte, restarts)...)
+	restart := restartAt
+	for i := range p.records {
+		r := &p.records[i]
 		shared, length, newTuple := p.fields(i)
+		if r.restart {
+			b[restart] = byte(len(b))
+			restart++
+		}
 		head := min(shared, maxShared)<<4 | min(length, maxLength)
 		if newTuple {
 			head |= moreTuple
@@ -170,97 +224,6 @@ func (p *pager) flush() error {
 		b = append(b, 0)
 	}
 	p.page = b
-	p.records, p.coded, p.last, p.ghosts = p.records[:0], p.coded[:0], p.last[:0], 0
+	p.records, p.keys, p.coded, p.ghosts = p.records[:0], p.keys[:0], p.coded[:0], 0
 	return p.emit(b)
-}
-
-// pageAt is page i, wherever it stands.
-func (s *Set) pageAt(i int) []byte {
-	p := s.pages[i*pageSize:][:pageSize]
-	if p[0] == far {
-		at, n := binary.LittleEndian.Uint32(p[1:]), binary.LittleEndian.Uint32(p[5:])
-		return s.beyond[at:][:n]
-	}
-	return p
-}
-
-// cursor reads the records of one page, whole keys and all. Lookup has a faster way.
-type cursor struct {
-	symbols *symbols
-	page    []byte
-	at      int
-	ghosts  int    // records to come that are ghosts
-	key     []byte // of the record last read
-	tuple   int
-	ghost   bool
-}
-
-// open puts the cursor before the first record of page i.
-func (c *cursor) open(s *Set, i int) {
-	c.symbols, c.page, c.at = s.symbols, s.pageAt(i), pageHead
-	c.ghosts, c.key = int(c.page[0]), c.key[:0]
-}
-
-// next reads a record; false at the end of the page.
-func (c *cursor) next() bool {
-	if c.at >= len(c.page) || c.page[c.at] == 0 {
-		return false
-	}
-	e := edgeAt(c.page, c.at)
-	if e.tuple >= 0 {
-		c.tuple = e.tuple
-	}
-	c.key = c.symbols.decode(c.key[:e.shared], c.page[e.start:e.end])
-	c.at = e.end
-	c.ghost = c.ghosts > 0
-	if c.ghost {
-		c.ghosts--
-	}
-	return true
-}
-
-// edge is a record as read.
-type edge struct {
-	shared     int
-	tuple      int // -1 for that of the record before
-	start, end int // of the coded bytes in the page
-}
-
-// edgeAt reads the record at page[i:].
-func edgeAt(page []byte, i int) edge {
-	head := int(page[i])
-	e := edge{shared: head >> 4 & maxShared, tuple: -1}
-	length := head & maxLength
-	var more int
-	if i > pageHead {
-		e.shared += int(page[1])
-	}
-	i++
-	if head>>4&maxShared == maxShared {
-		more, i = varint(page, i)
-		e.shared += more
-	}
-	if length == maxLength {
-		more, i = varint(page, i)
-		length += more
-	}
-	if head&moreTuple != 0 {
-		e.tuple, i = varint(page, i)
-	}
-	e.start, e.end = i, i+length
-	return e
-}
-
-// varint reads a number at b[i:] and says where it ends. Most are one byte.
-func varint(b []byte, i int) (v, end int) {
-	if c := b[i]; c < 0x80 {
-		return int(c), i + 1
-	}
-	return longVarint(b, i)
-}
-
-//go:noinline
-func longVarint(b []byte, i int) (v, end int) {
-	long, n := binary.Uvarint(b[i:])
-	return int(long), i + max(n, 1)
 }

@@ -25,6 +25,7 @@ type Set struct {
 	pages, beyond []byte
 	levels        [][]byte // of the index, the codes of the pages first
 	filter        []byte
+	single        []byte // the filter of names of one label
 	tuples        []byte
 	tops          tops
 	symbols       *symbols
@@ -61,99 +62,68 @@ func (s *Set) Lookup(w *domain.Wire) Mask {
 	if s.names == 0 {
 		return Mask{}
 	}
-	depth, top := s.deepest(w)
-	if depth == 0 {
+	q := s.ask(w)
+	if q.held == 0 {
 		return Mask{}
 	}
 	var buf [domain.MaxWire + maxSymbol]byte
-	if n := plainKey(&buf, w, depth); n > 0 {
-		return s.find(buf[:], n, top, depth == w.Labels())
+	size, first, odd := putKey(&buf, w)
+	if odd != 0 {
+		return s.lookupOdd(w, q.top)
 	}
-	return s.lookupOdd(w, depth, top)
-}
-
-// plainKey puts the key of the last depth labels of w into buf and returns its size, 0 if there are bytes that keys write
-// as two.
-func plainKey(buf *[domain.MaxWire + maxSymbol]byte, w *domain.Wire, depth int) int {
-	n, odd := 0, false
-	last := w.Labels() - 1
-	for i := last; i > last-depth; i-- {
-		if i < last {
-			buf[n] = border
-			n++
-		}
-		for _, c := range w.Label(i) {
-			odd = odd || c <= escape
-			buf[n] = c
-			n++
-		}
-	}
-	if odd {
-		return 0
-	}
-	return n
+	return s.find(buf[:], size, first, q.top)
 }
 
 // lookupOdd is Lookup for names with bytes that keys write as two. They get more room, and clearing it takes time.
 //
 //go:noinline
-func (s *Set) lookupOdd(w *domain.Wire, depth int, top uint64) Mask {
+func (s *Set) lookupOdd(w *domain.Wire, top uint64) Mask {
 	var buf [maxKey + maxSymbol]byte
-	key := appendWire(buf[:0], w, depth)
-	return s.find(buf[:], len(key), top, depth == w.Labels())
+	key := appendWire(buf[:0], w)
+	first := bytes.IndexByte(key, border)
+	if first < 0 {
+		first = len(key)
+	}
+	return s.find(buf[:], len(key), first, top)
 }
 
-// find is what the lists say of the key in buf[:n], given the hash of its first label.
-func (s *Set) find(buf []byte, n int, top uint64, at bool) Mask {
-	page := s.seek(buf, n, top)
+// find is what the lists say of the key in buf[:n], given size and hash of its first label.
+func (s *Set) find(buf []byte, n, first int, top uint64) Mask {
+	page := s.seek(buf, n, first, top)
 	if page < 0 {
 		return Mask{}
 	}
-	m := s.scan(s.pageAt(page), buf, n, at)
+	p := s.pageAt(page)
+	// Touched together, the cache lines of a page come from memory together, not one after the other as scan needs them.
+	if len(p) == pageSize && p[pageHead]|p[filterLine]|p[2*filterLine] == 0 {
+		return Mask{} // never: no record begins with 0
+	}
+	m := s.scan(p, buf, n)
 	runtime.KeepAlive(s)
 	return m
 }
 
-// deepest says how many labels, counted from the right, the longest name at or above w has that rules may stand at, and
-// gives the hash of the first.
-func (s *Set) deepest(w *domain.Wire) (depth int, top uint64) {
-	h := uint64(0)
-	n := w.Labels()
-	for i := n - 1; i >= 0; i-- {
-		h = hashLabel(h, w.Label(i))
-		if i == n-1 {
-			top = h
-		}
-		if mayHold(s.filter, filterHash(h)) {
-			depth = n - i
-		}
-	}
-	return depth, top
-}
-
-// seek is the page that the key in buf[:n] falls into, given the hash of its first label; -1 for none.
-func (s *Set) seek(buf []byte, n int, top uint64) int {
-	key := buf[:n]
-	size := bytes.IndexByte(key, border)
-	if size < 0 {
-		size = n
-	}
-	ordinal := s.tops.find(top, key[:size])
+// seek is the page that the key in buf[:n] falls into, given size and hash of its first label; -1 for none.
+func (s *Set) seek(buf []byte, n, first int, top uint64) int {
+	ordinal := s.tops.find(top, buf[:first])
 	if ordinal < 0 {
 		return -1
 	}
-	return s.pageOf(pageCode(ordinal, key, size), buf, n)
+	return s.pageOf(pageCode(ordinal, buf[:n], first), buf, n)
 }
 
-// scan reads the page that the key in buf[:n] falls into, and joins what its records say of the key. at says that the key
-// is the whole name asked for, not a name above it. buf has room for a symbol more than the key.
+// scan reads the page that the key in buf[:n] falls into, and joins what its records say of the key. buf
+// has room for a symbol more than the key.
 //
 // Of each record only what it shares with the one before is looked at, unless the key left the path there: same is how
 // much of the key lies on the path so far.
-func (s *Set) scan(page, buf []byte, n int, at bool) Mask {
+func (s *Set) scan(page, buf []byte, n int) Mask {
 	var block, except Mask
-	same, tuple, base := 0, 0, 0
-	for i := pageHead; i < len(page) && page[i] != 0; base = int(page[1]) {
+	base := int(page[1])
+	opening := int(page[0]) // records until the first own name has been read
+	same, tuple, least := 0, 0, 0
+	end := len(page)
+	for i := pageHead; i < end && page[i] != 0; least = base {
 		head := page[i]
 		i++
 		shared, length := int(head>>4)&maxShared, int(head&maxLength)
@@ -170,32 +140,51 @@ func (s *Set) scan(page, buf []byte, n int, at bool) Mask {
 		}
 		edge := page[i:][:length]
 		i += length
-		if shared += base; shared > same {
-			continue // as the record before, it comes before the key
-		}
-		if shared < same {
-			break // it comes after the key, and so do all that follow
-		}
-		var end int
-		if same, end = s.symbols.follow(edge, buf, same, n); end > 0 {
-			break
-		} else if end < 0 {
-			continue
-		}
-		t := tupleAt(s.tuples, tuple)
-		if same == n {
-			if at {
-				block, except = block.Or(t.block.at), except.Or(t.except.at)
-			} else {
-				block, except = block.Or(t.block.below), except.Or(t.except.below)
+		if shared += least; shared == same {
+			var order int
+			if same, order = s.symbols.follow(edge, buf, same, n); order > 0 {
+				break
 			}
-			break
-		}
-		if buf[same] == border {
-			block, except = block.Or(t.block.below), except.Or(t.except.below)
+			if order == 0 {
+				t := tupleAt(s.tuples, tuple)
+				if same == n {
+					block, except = block.Or(t.block.at), except.Or(t.except.at)
+					break
+				}
+				if buf[same] == border {
+					block, except = block.Or(t.block.below), except.Or(t.except.below)
+				}
+			}
+		} else if shared < same {
+			break // it comes after the key, and so do all that follow
+		} // else, as the record before, it comes before the key
+		if opening--; opening == -1 {
+			if same < base {
+				break // the key leaves the path that all records share
+			}
+			var restart int
+			if restart, end = s.restart(page, buf, base, n); restart > 0 {
+				i, same = restart, base
+			}
 		}
 	}
 	return block.Without(except)
+}
+
+// restart finds the last restart of a page that does not come after the key in buf[:n], 0 if there is none, and the next,
+// or the end of the page.
+func (s *Set) restart(page, buf []byte, base, n int) (at, end int) {
+	for _, next := range page[restartAt:][:restarts] {
+		if next == 0 {
+			break
+		}
+		e := edgeAt(page, int(next))
+		if _, order := s.symbols.follow(page[e.start:e.end], buf, base, n); order > 0 {
+			return at, int(next)
+		}
+		at = int(next)
+	}
+	return at, len(page)
 }
 
 // follow compares a coded edge with buf[same:n]: how far they go together, and where the edge stands: 0 where all of it
@@ -232,8 +221,8 @@ func (s *Set) Why(n domain.Name) []Hit {
 	if err != nil || s.names == 0 {
 		return nil
 	}
-	_, top := hashKey(key)
-	page := s.seek(append(key, make([]byte, maxSymbol)...), len(key), top)
+	first, _, _ := bytes.Cut(key, []byte{border})
+	page := s.seek(append(key, make([]byte, maxSymbol)...), len(key), len(first), hashKey(key).top)
 	if page < 0 {
 		return nil
 	}
