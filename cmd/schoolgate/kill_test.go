@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"schoolgate/monitor"
 	"schoolgate/monitor/record"
 	"schoolgate/monitor/store"
@@ -33,27 +35,27 @@ func TestKill(t *testing.T) {
 
 	again := startBox(t, path)
 	restarted := time.Now()
-	if got := verdictOf(again.ask("127.30.0.1", "roblox.com", 1)); got != "blocked" {
-		t.Errorf("after the restart roblox.com is %s", got)
-	}
 	again.read(func(r *store.Reader) error { return r.Check(t.Context()) })
-	kept := namesOf(t, again.rows())
+	kept := questionsOf(again.rows())
 	old, missing := 0, 0
-	for name, at := range answered {
+	for question, at := range answered {
 		if !at.Before(killed.Add(-flush - time.Second)) {
 			continue
 		}
-		if old++; kept[name] != 1 {
+		if old++; kept[question] != 1 {
 			missing++
 		}
 	}
 	if missing > 0 || old == 0 {
 		t.Errorf("%d of %d queries answered in time are not in the record", missing, old)
 	}
-	for name := range kept {
-		if kept[name] != 1 || name != "roblox.com" && !strings.HasSuffix(name, ".roblox.com") && !strings.HasSuffix(name, ".lesson.example") {
-			t.Errorf("the record has %d rows of %s", kept[name], name)
+	for question, n := range kept {
+		if n != 1 || !strings.HasSuffix(question.name, ".roblox.com") && !strings.HasSuffix(question.name, ".lesson.example") {
+			t.Errorf("the record has %d rows of %v", n, question)
 		}
+	}
+	if got := verdictOf(again.ask("127.30.0.1", "roblox.com", dns.TypeA)); got != "blocked" {
+		t.Errorf("after the restart roblox.com is %s", got)
 	}
 	t.Logf("%d of %d rows kept", len(kept), len(answered))
 	gap := gapOf(t, again, "killed")
@@ -75,15 +77,15 @@ func TestStopUnderLoad(t *testing.T) {
 	if len(tr.failed) > 0 {
 		t.Errorf("%d queries failed before the end, the first: %v", len(tr.failed), tr.failed[0])
 	}
-	kept := namesOf(t, b.rows())
-	for name, n := range kept {
-		if _, ok := answered[name]; !ok || n != 1 {
-			t.Errorf("%d rows of %s, answered: %v", n, name, ok)
+	kept := questionsOf(b.rows())
+	for question, n := range kept {
+		if _, ok := answered[question]; !ok || n != 1 {
+			t.Errorf("%d rows of %v, answered: %v", n, question, ok)
 		}
 	}
 	lost := 0
-	for name := range answered {
-		if kept[name] == 0 {
+	for question := range answered {
+		if kept[question] == 0 {
 			lost++
 		}
 	}
@@ -103,12 +105,11 @@ func TestStopUnderLoad(t *testing.T) {
 	})
 }
 
-// namesOf counts rows by name.
-func namesOf(t *testing.T, rows []record.Row) map[string]int {
-	t.Helper()
-	out := map[string]int{}
+// questionsOf counts rows by question.
+func questionsOf(rows []record.Row) map[asked]int {
+	out := map[asked]int{}
 	for _, r := range rows {
-		out[r.Name]++
+		out[asked{r.Name, r.Type}]++
 	}
 	return out
 }

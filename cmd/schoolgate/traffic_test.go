@@ -11,8 +11,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// traffic is devices that ask, each at a steady pace and one question after the other, names that nobody asked before:
-// one half for what is blocked, one half for what must be asked upstream.
+// traffic is devices that ask, each at a steady pace and one question after the other, and never the same twice: one half
+// for what is blocked, one half for what must be asked upstream. It is the type that makes most questions new, since the
+// record shortens the names of a device that asks for very many.
 type traffic struct {
 	b     *box
 	pace  time.Duration // between two questions of a device
@@ -20,16 +21,30 @@ type traffic struct {
 	leave context.CancelFunc
 
 	mu       sync.Mutex
-	answered map[string]time.Time // when the answer had come, by name
+	answered map[asked]time.Time // when the answer had come
 	rcodes   map[int]int
 	failed   []error
+}
+
+// asked is one question.
+type asked struct {
+	name  string
+	qtype uint16
+}
+
+// nth is the question that a device asks as its nth.
+func nth(device, n int) asked {
+	const names, private = 80, 65280 // the first of 255 types for private use (RFC 6895)
+	site := [...]string{"roblox.com", "lesson.example"}[n%2]
+	n /= 2
+	return asked{fmt.Sprintf("d%d-%d.%s", device, n%names, site), private + uint16(n/names%255)}
 }
 
 // startTraffic begins to ask from so many devices. It stops when told to or when the box has ended.
 func startTraffic(t testing.TB, b *box, devices int, pace time.Duration) *traffic {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
-	tr := &traffic{b: b, pace: pace, leave: leave, answered: map[string]time.Time{}, rcodes: map[int]int{}}
+	tr := &traffic{b: b, pace: pace, leave: leave, answered: map[asked]time.Time{}, rcodes: map[int]int{}}
 	for i := range devices {
 		local := &net.UDPAddr{IP: net.IPv4(127, 30, 0, byte(i+1))}
 		conn, err := net.DialUDP("udp", local, net.UDPAddrFromAddrPort(b.dns))
@@ -57,8 +72,8 @@ func (tr *traffic) ask(ctx context.Context, device int, conn *net.UDPConn) {
 			return
 		case <-tick.C:
 		}
-		name := fmt.Sprintf("d%d-%d.%s", device, n, [...]string{"roblox.com", "lesson.example"}[n%2])
-		reply, err := tr.exchange(conn, name, buf)
+		question := nth(device, n)
+		reply, err := tr.exchange(conn, question, buf)
 		at := time.Now()
 		select {
 		case <-tr.b.ended:
@@ -68,9 +83,9 @@ func (tr *traffic) ask(ctx context.Context, device int, conn *net.UDPConn) {
 		tr.mu.Lock()
 		switch {
 		case err != nil:
-			tr.failed = append(tr.failed, fmt.Errorf("%s: %w", name, err))
+			tr.failed = append(tr.failed, fmt.Errorf("%s: %w", question.name, err))
 		case reply != nil:
-			tr.answered[name] = at
+			tr.answered[question] = at
 			tr.rcodes[reply.Rcode]++
 		}
 		tr.mu.Unlock()
@@ -78,9 +93,9 @@ func (tr *traffic) ask(ctx context.Context, device int, conn *net.UDPConn) {
 }
 
 // exchange asks once. An answer that a process sent before it ended is still read.
-func (tr *traffic) exchange(conn *net.UDPConn, name string, buf []byte) (*dns.Msg, error) {
+func (tr *traffic) exchange(conn *net.UDPConn, question asked, buf []byte) (*dns.Msg, error) {
 	m := new(dns.Msg)
-	m.SetQuestion(dns.Fqdn(name), dns.TypeA)
+	m.SetQuestion(dns.Fqdn(question.name), question.qtype)
 	m.SetEdns0(1232, false)
 	req, err := m.Pack()
 	if err != nil {
@@ -125,13 +140,13 @@ func (tr *traffic) count() int {
 }
 
 // stop ends the asking and gives what was answered.
-func (tr *traffic) stop() map[string]time.Time {
+func (tr *traffic) stop() map[asked]time.Time {
 	tr.leave()
 	return tr.wait()
 }
 
 // wait lets the devices ask until the box has ended.
-func (tr *traffic) wait() map[string]time.Time {
+func (tr *traffic) wait() map[asked]time.Time {
 	tr.wg.Wait()
 	return tr.answered
 }
