@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"schoolgate/blocklist/update"
 	"schoolgate/config"
 	"schoolgate/monitor/store"
 )
@@ -74,14 +75,13 @@ func refused(path string, err error) error {
 	return usage("", "%v", err)
 }
 
-// categories gives the category of each list by its name, the starter lists included.
+// categories gives the category of each list that the box may serve from under cfg, by its name.
 func categories(cfg *config.Config) map[string]string {
-	out := starterCategories(cfg)
-	for _, l := range cfg.Lists {
-		out[l.Name] = l.Category
-	}
-	return out
+	return update.Categories(listsDir(cfg), cfg.Lists)
 }
+
+// listsDir is where the lists are kept.
+func listsDir(cfg *config.Config) string { return filepath.Join(cfg.Store.Path, "lists") }
 
 func runCheck(_ context.Context, c *call) error {
 	f := flags("check")

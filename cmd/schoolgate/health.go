@@ -22,13 +22,15 @@ func (a *appliance) listConditions(time.Time) (out []monitor.Condition) {
 			Hint: "Add lists to the configuration; deploy/recommended.toml names some",
 		})
 	}
-	var never, stale []string
+	var never, stale, retired []string
 	for _, s := range a.updater.Status() {
 		switch s.State {
 		case update.Never:
 			never = append(never, s.Name)
 		case update.Stale:
 			stale = append(stale, s.Name)
+		case update.Retired:
+			retired = append(retired, s.Name)
 		case update.Fresh, update.Starter:
 		}
 	}
@@ -41,6 +43,12 @@ func (a *appliance) listConditions(time.Time) (out []monitor.Condition) {
 	if len(stale) > 0 {
 		out = append(out, monitor.Condition{
 			Code: "lists.stale", Severity: monitor.Warning, Title: "Lists are out of date, their last good versions are in use: " + strings.Join(stale, ", "), Hint: hint,
+		})
+	}
+	if len(retired) > 0 {
+		out = append(out, monitor.Condition{
+			Code: "lists.retired", Severity: monitor.Warning, Title: "Lists of the illegal tier have left the configuration and still block: " + strings.Join(retired, ", "),
+			Hint: "They go once no configured list of the tier lacks a copy; if that was not meant, put them back",
 		})
 	}
 	if _, err := a.updater.Compiled(); err != nil {

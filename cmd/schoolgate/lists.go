@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,22 +15,12 @@ import (
 	"golang.org/x/term"
 
 	"schoolgate/blocklist"
-	"schoolgate/blocklist/starter"
 	"schoolgate/blocklist/update"
 	"schoolgate/config"
 )
 
-// starterCategories gives the categories of the starter lists by their names.
-func starterCategories(*config.Config) map[string]string {
-	out := map[string]string{}
-	for _, c := range starter.Categories() {
-		out[update.StarterPrefix+c] = c
-	}
-	return out
-}
-
 func updaterOf(cfg *config.Config) *update.Updater {
-	u := update.New(filepath.Join(cfg.Store.Path, "lists"), cfg.Lists, cfg.Update)
+	u := update.New(listsDir(cfg), cfg.Lists, cfg.Update)
 	u.Version, u.CompileCmd = version, compileInChild
 	return u
 }

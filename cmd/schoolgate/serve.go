@@ -118,7 +118,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.meter(lanes, cfg)
 
 	// Lists, policy, devices, upstreams, cache: what a query reads.
-	a.updater = update.New(filepath.Join(dir, "lists"), cfg.Lists, cfg.Update)
+	a.updater = update.New(listsDir(cfg), cfg.Lists, cfg.Update)
 	a.updater.Version, a.updater.Log = version, part(a.log, "lists")
 	a.updater.CompileCmd, a.updater.Publish = compileInChild, a.publish
 	loaded, err := a.updater.Load()
