@@ -21,9 +21,22 @@ import (
 	"schoolgate/resolver/upstream"
 )
 
-// state compiles what queries read. It changes nothing.
+// state compiles what queries read. It changes nothing in force. A list of the illegal tier stays one for as long as a
+// set holds it, whatever has become of its name in the configuration and on disk meanwhile.
 func (a *appliance) state(cfg *config.Config, set *blocklist.Set, ask *asker) (*resolver.State, error) {
-	p, err := policy.Compile(cfg, set.Lists(), categories(cfg))
+	known := categories(cfg)
+	if a.illegal == nil {
+		a.illegal = map[string]bool{}
+	}
+	for _, l := range set.Lists() {
+		if _, ok := known[l.Name]; !ok && a.illegal[l.Name] {
+			known[l.Name] = config.IllegalTier
+		}
+		if known[l.Name] == config.IllegalTier {
+			a.illegal[l.Name] = true
+		}
+	}
+	p, err := policy.Compile(cfg, set.Lists(), known)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the policy: %w", err)
 	}
@@ -85,8 +98,8 @@ func (a *appliance) reload(ctx context.Context) {
 		time.AfterFunc(15*time.Second, asking.stop)
 	}
 	a.outcome.Store(&loading{at: time.Now(), restart: restart})
-	a.log.Info("configuration in force", "file", a.path, "changes", len(changes), "needs_restart", strings.Join(restart, ","))
 	a.recordConfig(ctx, next, changes, "the configuration was changed")
+	a.log.Info("configuration in force", "file", a.path, "changes", len(changes), "needs_restart", strings.Join(restart, ","))
 }
 
 // refused notes that a configuration was not taken. The log says where its problems are; what they are can name devices,

@@ -63,8 +63,9 @@ type appliance struct {
 	outcome atomic.Pointer[loading]       // of the last time that a configuration was read
 	losses  losses
 
-	mu  sync.Mutex // guards changing what is in force: reload and publish
-	set *blocklist.Set
+	mu      sync.Mutex // guards changing what is in force: reload and publish
+	set     *blocklist.Set
+	illegal map[string]bool // lists that were ever of the illegal tier, by name
 }
 
 // loading is what came of reading the configuration.
@@ -89,7 +90,9 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	signal.Notify(told, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(told)
 	dir := cfg.Store.Path
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); noRoom(err) {
+		a.log.Error("the state directory cannot be made", "error", err)
+	} else if err != nil {
 		return failed("store.path must be a directory that the program may write", "making %s: %v", dir, err)
 	}
 	unlock, err := lockState(dir, a.log)
