@@ -86,6 +86,7 @@ func run(ctx context.Context, o options) (err error) {
 		b.further(ctx, o, list, r)
 	}
 	r.Duration = time.Since(begin).Round(time.Second)
+	r.Machine = append(r.Machine, "load average as it ended: "+loadAverage()+"; the servers and the generator make about 2 of it")
 	return r.report(o)
 }
 

@@ -54,7 +54,7 @@ type bench struct {
 const (
 	lowRate  = 5000
 	midRate  = 20000
-	window   = 200 // fits into the receive buffer that a socket has when nobody asks for more
+	window   = 128 // fits into the receive buffer that a socket has when nobody asks for more
 	discard  = time.Second
 	settling = 2500 * time.Millisecond // longer than anybody's delay in writing
 )

@@ -52,6 +52,13 @@ func processor() string {
 	return runtime.GOARCH
 }
 
+// loadAverage is that of the last 1, 5 and 15 minutes: it shows what else was running.
+func loadAverage() string {
+	b, _ := os.ReadFile("/proc/loadavg")
+	words := strings.Fields(string(b))
+	return strings.Join(words[:min(3, len(words))], ", ")
+}
+
 func distribution() string {
 	b, _ := os.ReadFile("/etc/os-release")
 	for line := range strings.Lines(string(b)) {
