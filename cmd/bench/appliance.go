@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -59,6 +60,8 @@ func updateLists(ctx context.Context, binary string, p *place, core int) error {
 	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, binary, "lists", "update", "--config", p.file("schoolgate.toml")) //nolint:gosec // G204: the program under test
 	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the compiler is its child
 	err := startOn(cmd, core)
 	if err == nil {
 		err = cmd.Wait()
