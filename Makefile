@@ -29,8 +29,8 @@ test: ## run every test
 load: ## send 20,000 queries a second for 30 s to a box that records them (Debian package dnsperf)
 	SCHOOLGATE_LOAD=1 $(GO) test -run '^TestLoad$$' -v ./cmd/schoolgate
 
-bench: build ## measure against a bare echo and the peers that Debian packages (cmd/bench says which)
-	$(GO) run ./cmd/bench
+bench: build ## measure beside a bare echo and the peers that Debian packages, into docs/performance.md
+	$(GO) run ./cmd/bench --write docs/performance.md
 
 race: ## run every test under the race detector
 	$(GO) test -race -short -shuffle=on -timeout 20m $(TESTFLAGS) ./...
