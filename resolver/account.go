@@ -18,20 +18,59 @@ func (r *Resolver) Account(q *query.Query) {
 	}
 }
 
-// BearsIllegal says whether a name, in canonical text, is an entry of the illegal tier with other labels behind it, as a
-// system makes when it tries the names of its search list in turn. It is for the record: nothing is refused by it.
+// What BearsIllegal looks at, so that a long name costs no more than a short one: so many pieces, and so many labels
+// taken away behind.
+const (
+	maxPieces = 8
+	maxSearch = 8
+)
+
+// BearsIllegal says whether a name, in canonical text, holds an entry of the illegal tier in disguise: with other labels
+// behind it, as a system makes when it tries the names of its search list in turn, or among characters that no host
+// name has, as when an address of a page is taken for a name. It is for the record: nothing is refused by it. It costs
+// at most some dozen look-ups.
 func (s *State) BearsIllegal(name string) bool {
 	if s.Policy.NoIllegal() {
 		return false
 	}
-	var w domain.Wire
-	for cut := strings.LastIndexByte(name, '.'); cut > 0; cut = strings.LastIndexByte(name[:cut], '.') {
-		if err := w.SetName(domain.Name(name[:cut])); err != nil {
-			return false // Withheld and the like: no name
+	pieces := 0
+	for piece := range strings.FieldsFuncSeq(plain(name), func(r rune) bool { return !hostRune(r) }) {
+		if pieces++; pieces > maxPieces {
+			return false
 		}
-		if w.Labels() > 1 && s.Policy.Illegal(s.Lists.Lookup(&w)) {
+		piece = strings.Trim(piece, ".")
+		if piece != name && s.illegal(piece) {
 			return true
+		}
+		for range maxSearch {
+			cut := strings.LastIndexByte(piece, '.')
+			if cut < 0 {
+				break
+			}
+			if piece = piece[:cut]; s.illegal(piece) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// plain puts a space for each escaped byte, \DDD, of a name in canonical text.
+func plain(name string) string {
+	for {
+		i := strings.IndexByte(name, '\\')
+		if i < 0 {
+			return name
+		}
+		name = name[:i] + " " + name[min(i+4, len(name)):]
+	}
+}
+
+func hostRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.'
+}
+
+func (s *State) illegal(name string) bool {
+	var w domain.Wire
+	return strings.Contains(name, ".") && w.SetName(domain.Name(name)) == nil && s.Policy.Illegal(s.Lists.Lookup(&w))
 }

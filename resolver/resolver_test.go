@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -337,6 +338,25 @@ func TestOddNames(t *testing.T) {
 				t.Errorf("%s from %v: %v", name, q.Source, reply)
 			}
 		}
+	}
+}
+
+// TestBearsIllegal: listed names in the disguises that systems and people give them, and at what cost.
+func TestBearsIllegal(t *testing.T) {
+	s := newBox(t).State()
+	for name, want := range map[string]bool{
+		"illegal.example.school.test": true, "www.illegal.example.a.b.school.test": true, "http:\\047\\047illegal.example": true,
+		"illegal.example\\058443.school.test": true, "illegal.example\\047page.school.test": true,
+		"school.example": false, "illegal.school.test": false, "notillegal.example.school.test": false, "games.example.school.test": false,
+		"(withheld: illegal tier)": false, ".": false, "": false, "\\0": false,
+	} {
+		if got := s.BearsIllegal(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+	long := strings.Repeat("a.", 121) + "school.test"
+	if got := testing.AllocsPerRun(10, func() { s.BearsIllegal(long) }); got > 2*maxSearch {
+		t.Errorf("%v allocations for a long name", got)
 	}
 }
 

@@ -41,9 +41,18 @@ func lockState(dir string, log *slog.Logger) (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// noRoom says whether a file could not be made because the disk is full, or read-only since it broke.
+// noRoom says whether a file could not be made because of the disk, be it full, read-only or broken, and not because
+// somebody named the wrong place.
 func noRoom(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EDQUOT)
+	if err == nil {
+		return false
+	}
+	for _, mistake := range []error{os.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, os.ErrNotExist, syscall.ENAMETOOLONG, syscall.ELOOP} {
+		if errors.Is(err, mistake) {
+			return false
+		}
+	}
+	return true
 }
 
 // tellRunning has the appliance that runs on dir, if one does, look for newly compiled lists.

@@ -171,7 +171,9 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBehind()
 	back, _ := errgroup.WithContext(behind)
-	back.Go(func() error { return a.journal.Run(behind, withholding{a.store, a.resolver}, cfg.Store.Flush.Std()) })
+	back.Go(func() error {
+		return a.journal.Run(behind, &withholding{Store: a.store, resolver: a.resolver}, cfg.Store.Flush.Std())
+	})
 	back.Go(func() error { return a.alerts.Run(behind) })
 	back.Go(func() error { return a.sender.Run(behind) })
 

@@ -18,7 +18,9 @@ const (
 	probeWire = "\x05probe\x0aschoolgate\x07invalid\x00"
 )
 
-func isProbe(q *query.Query) bool { return string(q.Question.Name.Bytes()) == probeWire }
+func isProbe(q *query.Query) bool {
+	return q.Question.Type == dns.TypeA && string(q.Question.Name.Bytes()) == probeWire
+}
 
 // beat tells systemd that the box answers, as often as the unit asks for: a process that lives but no longer answers is
 // started again.

@@ -9,20 +9,41 @@ import (
 	"schoolgate/resolver/query"
 )
 
-// withholding keeps entries of the illegal tier out of the record in the one disguise that the journal cannot see: many
-// systems try a name that was refused again with the school's own domain behind it.
+// withholding keeps entries of the illegal tier out of the record in the disguises that the journal cannot see (see
+// State.BearsIllegal). It is used by one goroutine.
 type withholding struct {
 	*store.Store
 	resolver *resolver.Resolver
+
+	of   *resolver.State // that seen is of
+	seen map[string]bool // whether a name bears one: most rows are of names that were there a moment ago
 }
 
+// maxSeen bounds what is remembered.
+const maxSeen = 4096
+
 // Append is journal.Appender's.
-func (w withholding) Append(ctx context.Context, rows []record.Row) (int, error) {
+func (w *withholding) Append(ctx context.Context, rows []record.Row) (int, error) {
 	s := w.resolver.State()
 	for i := range rows {
-		if r := &rows[i]; r.Rule != query.Illegal && s.BearsIllegal(r.Name) {
+		if r := &rows[i]; r.Rule != query.Illegal && w.bears(s, r.Name) {
 			r.Name = record.Withheld
 		}
 	}
 	return w.Store.Append(ctx, rows)
+}
+
+func (w *withholding) bears(s *resolver.State, name string) bool {
+	if s.Policy.NoIllegal() {
+		return false
+	}
+	if s != w.of || len(w.seen) >= maxSeen {
+		w.of, w.seen = s, make(map[string]bool, maxSeen)
+	}
+	bears, known := w.seen[name]
+	if !known {
+		bears = s.BearsIllegal(name)
+		w.seen[name] = bears
+	}
+	return bears
 }

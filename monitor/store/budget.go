@@ -1,9 +1,12 @@
 package store
 
 import (
+	"net/netip"
 	"strings"
+	"time"
 
 	"schoolgate/blocklist/domain"
+	"schoolgate/monitor"
 	"schoolgate/monitor/record"
 	"schoolgate/resolver/query"
 )
@@ -14,7 +17,7 @@ const (
 	newNames = 200
 	// A name counts once for each begun stretch of so many bytes of its text, in which odd bytes take four.
 	nameUnit = 80
-	// maxSpenders bounds the devices that are told apart in a minute; further ones may enter nothing.
+	// maxSpenders bounds the devices of one kind that are told apart in a minute; further ones may enter nothing.
 	maxSpenders = 4096
 )
 
@@ -26,13 +29,28 @@ const manyNames = "*"
 // counted, but with shorter names.
 type budget struct {
 	minute       int64
-	names, sites map[spender]int
+	names, sites purse
+	shortened    time.Time // of the last row whose name was, zero when none was
 }
 
-// spender is a device. Its verdicts are told apart, so that nobody hides what was blocked behind a flood of what was not.
+// purse is what each spender has taken in this minute, and how many spenders of each kind there are.
+type purse struct {
+	spent map[spender]int
+	kinds map[kind]int
+}
+
+// spender is a device and a verdict.
 type spender struct {
 	device string
+	kind
+}
+
+// kind keeps spenders from taking each other's room. Verdicts are apart, so that nobody hides what was blocked behind a
+// flood of what was not; and so are devices that are known by a name or a hardware address from bare addresses, which
+// anybody can invent.
+type kind struct {
 	action query.Action
+	known  bool
 }
 
 // afford is the name under which the row is kept: text itself, if it is known in this file or the device may enter it; else
@@ -42,13 +60,15 @@ func (f *logFile) afford(text string, r *record.Row) string {
 		return text
 	}
 	b := &f.budget
-	if minute := r.Time.Unix() / 60; minute != b.minute || b.names == nil {
-		b.minute, b.names, b.sites = minute, make(map[spender]int), make(map[spender]int)
+	if minute := r.Time.Unix() / 60; minute != b.minute || b.names.spent == nil {
+		b.minute, b.names, b.sites = minute, newPurse(), newPurse()
 	}
-	who := spender{r.Device, r.Action}
-	if spend(b.names, who, text) {
+	_, err := netip.ParseAddr(r.Device)
+	who := spender{r.Device, kind{r.Action, err != nil}}
+	if b.names.spend(who, text) {
 		return text
 	}
+	b.shortened = r.Time
 	folded := text
 	if site := domain.Name(text).Site().String(); site != text {
 		folded = "*." + site
@@ -56,19 +76,45 @@ func (f *logFile) afford(text string, r *record.Row) string {
 	if len(folded) > nameUnit || strings.Contains(folded, `\`) {
 		return manyNames
 	}
-	if _, known := f.names.get(folded); known || spend(b.sites, who, folded) {
+	if _, known := f.names.get(folded); known || b.sites.spend(who, folded) {
 		return folded
 	}
 	return manyNames
 }
 
+func newPurse() purse { return purse{make(map[spender]int), make(map[kind]int)} }
+
 // spend takes what the name costs from the device's budget, if there is as much left.
-func spend(spent map[spender]int, who spender, text string) bool {
+func (p *purse) spend(who spender, text string) bool {
 	cost := (len(text) + nameUnit - 1) / nameUnit
-	n, ok := spent[who]
-	if n+cost > newNames || !ok && len(spent) >= maxSpenders {
+	n, ok := p.spent[who]
+	if n+cost > newNames || !ok && p.kinds[who.kind] >= maxSpenders {
 		return false
 	}
-	spent[who] = n + cost
+	if !ok {
+		p.kinds[who.kind]++
+	}
+	p.spent[who] = n + cost
 	return true
+}
+
+// shortLasts is how long shortened names stay a condition of health.
+const shortLasts = time.Hour
+
+// shortened is the condition that names were shortened within the last hour.
+func shortened(files []*logFile, now time.Time) (out []monitor.Condition) {
+	var last time.Time
+	for _, f := range files {
+		if f.budget.shortened.After(last) {
+			last = f.budget.shortened
+		}
+	}
+	if last.IsZero() || now.Sub(last) >= shortLasts {
+		return nil
+	}
+	return []monitor.Condition{{
+		Code: "record.shortened", Severity: monitor.Warning,
+		Title: "A device asks for very many new names: those of its rows are shortened in the record.",
+		Hint:  "schoolgate log --from '1h ago' --limit 0 shows which. A program that searches for names does this, and somebody who wants to hide one.",
+	}}
 }

@@ -164,8 +164,32 @@ func TestBudgetOfManyDevices(t *testing.T) {
 			t.Fatalf("device %d: %s is kept as %s, want %s", i, r.Name, got, want)
 		}
 	}
-	if len(f.budget.names) > maxSpenders || len(f.budget.sites) > maxSpenders {
-		t.Errorf("%d and %d are remembered", len(f.budget.names), len(f.budget.sites))
+	if len(f.budget.names.spent) > maxSpenders || len(f.budget.sites.spent) > maxSpenders {
+		t.Errorf("%d and %d are remembered", len(f.budget.names.spent), len(f.budget.sites.spent))
+	}
+}
+
+// Invented addresses take nothing from devices that are known, and what is allowed takes nothing from what is blocked.
+func TestBudgetIsNotForOthersToSpend(t *testing.T) {
+	f := &logFile{names: newInterned[string](maxNames)}
+	row := record.Row{Time: at(8, 0, 0), Name: "chat.stranger.example"}
+	for i := range 2 * maxSpenders {
+		keep(f, record.Row{Time: at(8, 0, 0), Device: fmt.Sprintf("198.51.%d.%d", 100+i/250%100, i%250), Name: fmt.Sprintf("www.a%d.example", i)})
+	}
+	for _, r := range []record.Row{
+		{Device: "tablet-7"}, {Device: "02:00:00:00:00:07"}, {Device: "192.0.2.200", Action: query.Block},
+	} {
+		r.Time, r.Name = row.Time, r.Device+"."+row.Name
+		if got := keep(f, r); got != r.Name {
+			t.Errorf("%s is kept as %s", r.Name, got)
+		}
+	}
+	now := at(8, 30, 0)
+	if got := shortened([]*logFile{f}, now); len(got) != 1 || got[0].Code != "record.shortened" {
+		t.Errorf("conditions %v", got)
+	}
+	if got := shortened([]*logFile{f}, now.Add(time.Hour)); len(got) != 0 {
+		t.Errorf("an hour later: %v", got)
 	}
 }
 

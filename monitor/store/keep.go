@@ -276,6 +276,7 @@ func (s *Store) Conditions() []monitor.Condition {
 	}
 	s.mu.Lock()
 	all = append(all, s.disk.conditions()...)
+	all = append(all, shortened(s.files, s.now())...)
 	s.mu.Unlock()
 	names, err := s.damagedFiles()
 	if err != nil || len(names) == 0 {
