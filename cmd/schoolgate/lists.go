@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -47,6 +48,9 @@ func compileInChild(ctx context.Context, p update.Plan) error {
 	cmd := exec.CommandContext(ctx, self, compileCommand)
 	cmd.Stdin, cmd.Stderr = &plan, &said
 	cmd.WaitDelay = 5 * time.Second
+	runtime.LockOSThread() // the child ends with the thread that began it
+	defer runtime.UnlockOSThread()
+	endsWithParent(cmd)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("compiling lists: %w: %s", err, lastLine(said.String()))
 	}

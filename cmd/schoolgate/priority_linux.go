@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,4 +16,9 @@ func lowerPriority() {
 	const whoProcess, classIdle = 1, 3 << 13
 	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, 0, classIdle)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(500)), 0)
+}
+
+// endsWithParent has a child killed when this process is, so that none goes on writing beside the next one's.
+func endsWithParent(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -2,4 +2,8 @@
 
 package main
 
+import "os/exec"
+
 func lowerPriority() {}
+
+func endsWithParent(*exec.Cmd) {}
