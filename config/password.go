@@ -28,7 +28,7 @@ func (s SMTP) Password() (string, error) {
 	}
 	defer f.Close()
 	first, err := bufio.NewReader(io.LimitReader(f, maxPassword)).ReadString('\n')
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("reading the password file: %w", err)
 	}
 	first = strings.TrimRight(first, "\r\n")
