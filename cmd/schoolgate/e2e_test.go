@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/miekg/dns"
 
 	"schoolgate/blocklist/domain"
@@ -111,21 +110,9 @@ func readTraces(t *testing.T, data string, k int) (out []traced) {
 	t.Helper()
 	n := 0
 	lines := func(path string, each func(fields []string)) {
-		f, err := os.Open(filepath.Join(data, path))
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := unpacked(t, filepath.Join(data, path))
 		defer f.Close()
-		var r io.Reader = f
-		if strings.HasSuffix(path, ".zst") {
-			z, err := zstd.NewReader(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer z.Close()
-			r = z
-		}
-		for s := bufio.NewScanner(r); s.Scan(); {
+		for s := bufio.NewScanner(f); s.Scan(); {
 			each(strings.Split(s.Text(), "\t"))
 		}
 	}

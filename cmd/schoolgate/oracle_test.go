@@ -61,21 +61,27 @@ func (o *oracle) add(t testing.TB, category string, r io.Reader, word func(line 
 // addFile reads a list of the shared data.
 func (o *oracle) addFile(t testing.TB, category, path string, word func(string) string) {
 	t.Helper()
+	f := unpacked(t, path)
+	defer f.Close()
+	o.add(t, category, f, word)
+}
+
+// unpacked opens a file of the shared data, through zstd where its name says so.
+func unpacked(t testing.TB, path string) io.ReadCloser {
+	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(path, ".zst") {
-		z, err := zstd.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer z.Close()
-		r = z
+	if !strings.HasSuffix(path, ".zst") {
+		return f
 	}
-	o.add(t, category, r, word)
+	t.Cleanup(func() { _ = f.Close() })
+	z, err := zstd.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z.IOReadCloser()
 }
 
 // addUT1 reads one category's domains of a UT1 archive.

@@ -33,41 +33,6 @@ func AgeTTLs(body []byte, offsets []uint16, age, floor uint32) {
 	}
 }
 
-// CapTTLs lowers each TTL at offsets that is above most, in place.
-func CapTTLs(body []byte, offsets []uint16, most uint32) {
-	for _, o := range offsets {
-		b := body[o : o+4]
-		binary.BigEndian.PutUint32(b, min(saneTTL(binary.BigEndian.Uint32(b)), most))
-	}
-}
-
-// MinTTL is the least TTL at offsets; ok is false when there are none.
-func MinTTL(body []byte, offsets []uint16) (ttl uint32, ok bool) {
-	ttl = 1<<32 - 1
-	for _, o := range offsets {
-		ttl = min(ttl, saneTTL(binary.BigEndian.Uint32(body[o:])))
-	}
-	return ttl, len(offsets) > 0
-}
-
-// NegativeTTL is how long an answer without the record asked for may be cached: the lesser of TTL and MINIMUM of the SOA
-// record in its authority section (RFC 2308 section 5). ok is false when there is none: then it must not be cached.
-func NegativeTTL(body []byte, h Header) (ttl uint32, ok bool) {
-	off := 0
-	for i := range int(h.Answers) + int(h.Authority) {
-		r, ok := readRecord(body, off)
-		if !ok {
-			return 0, false
-		}
-		if i >= int(h.Answers) && r.typ == TypeSOA && r.end-r.data >= 22 { // two root names and five numbers
-			minimum := saneTTL(binary.BigEndian.Uint32(body[r.end-4:]))
-			return min(minimum, saneTTL(binary.BigEndian.Uint32(body[r.fixed+4:]))), true
-		}
-		off = r.end
-	}
-	return 0, false
-}
-
 // saneTTL reads a TTL with its top bit set as 0 (RFC 2181 section 8).
 func saneTTL(ttl uint32) uint32 {
 	if ttl > 1<<31-1 {

@@ -32,15 +32,6 @@ func TestAgeTTLs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if min, ok := MinTTL(body, offsets); !ok || min != 0 {
-		t.Errorf("MinTTL = %d, %v", min, ok)
-	}
-	if min, ok := MinTTL(body, offsets[:3]); !ok || min != 60 {
-		t.Errorf("MinTTL without the last = %d, %v", min, ok)
-	}
-	if _, ok := MinTTL(body, nil); ok {
-		t.Error("a least TTL of no records")
-	}
 	tests := []struct {
 		name       string
 		age, floor uint32
@@ -61,10 +52,6 @@ func TestAgeTTLs(t *testing.T) {
 			}
 		})
 	}
-	CapTTLs(body, offsets, 120)
-	if d := cmp.Diff([]uint32{120, 60, 120, 0}, ttls(unpack(t, AppendReply(nil, req, q, h, body, EDE{})))); d != "" {
-		t.Error(d)
-	}
 }
 
 func TestOffsetsLeavesOutOPT(t *testing.T) {
@@ -76,38 +63,6 @@ func TestOffsetsLeavesOutOPT(t *testing.T) {
 	}
 	if _, err := Offsets(nil, req[q.End:], 2); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a record that is not there: %v", err)
-	}
-}
-
-func TestNegativeTTL(t *testing.T) {
-	soa := func(ttl string, minimum string) string {
-		return "example. " + ttl + " IN SOA ns.example. host.example. 1 2 3 4 " + minimum
-	}
-	tests := []struct {
-		name       string
-		answer, ns []string
-		want       uint32
-		ok         bool
-	}{
-		{"minimum is less", nil, []string{soa("900", "60")}, 60, true},
-		{"TTL is less", nil, []string{soa("50", "60")}, 50, true},
-		{"after others", []string{"a.example. 1 IN CNAME b.example."}, []string{"example. 5 IN NS ns.example.", soa("900", "300")}, 300, true},
-		{"absurd minimum", nil, []string{soa("900", "4294967295")}, 0, true},
-		{"no SOA", nil, []string{"example. 5 IN NS ns.example."}, 0, false},
-		{"SOA as answer only", []string{soa("900", "60")}, nil, 0, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			req := request(t, "a.example.", TypeA)
-			q := parsed(t, req)
-			h, body := bodyOf(t, req, q, rrs(t, tt.answer...), rrs(t, tt.ns...), nil)
-			if got, ok := NegativeTTL(body, h); got != tt.want || ok != tt.ok {
-				t.Errorf("%d, %v; want %d, %v", got, ok, tt.want, tt.ok)
-			}
-			if _, ok := NegativeTTL(body[:len(body)-1], h); ok && tt.name != "absurd minimum" {
-				t.Error("read from a body cut short")
-			}
-		})
 	}
 }
 
