@@ -6,6 +6,16 @@ import (
 	"schoolgate/blocklist/domain"
 )
 
+// Key is a name made ready to be looked up in several sets: what all of them need to know of it is found out once. It
+// borrows the Wire that it is made of, and is good until that changes. It is a value of one goroutine.
+type Key struct{ wire *domain.Wire }
+
+// KeyOf makes a name ready.
+func KeyOf(w *domain.Wire) Key { return Key{w} }
+
+// Wire is the name itself.
+func (k *Key) Wire() *domain.Wire { return k.wire }
+
 // Lengths of labels are what a processor cannot foresee, and a wrong guess costs it more than reading some bytes in vain.
 // So a label is read as its first and its last eight bytes, be they the same, be they beyond its end, and only one of
 // more than wordsLabel bytes asks for a loop.

@@ -74,6 +74,9 @@ func (s *Set) Lookup(w *domain.Wire) Mask {
 	return s.find(buf[:], size, first, q.top)
 }
 
+// LookupKey is Lookup for a name that other sets are asked about too.
+func (s *Set) LookupKey(k *Key) Mask { return s.Lookup(k.wire) }
+
 // lookupOdd is Lookup for names with bytes that keys write as two. They get more room, and clearing it takes time.
 //
 //go:noinline

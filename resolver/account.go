@@ -3,6 +3,7 @@ package resolver
 import (
 	"strings"
 
+	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
 	"schoolgate/resolver/query"
 )
@@ -12,8 +13,8 @@ import (
 func (r *Resolver) Account(q *query.Query) {
 	s := r.state.Load()
 	s.Identify(q)
-	name := &q.Question.Name
-	if v := s.Policy.Decide(q.Start, q.Client.Group, name, s.Lists.Lookup(name)); v.Rule == query.Illegal {
+	key := blocklist.KeyOf(&q.Question.Name)
+	if v := s.Policy.Decide(q.Start, q.Client.Group, &key, s.Lists.LookupKey(&key)); v.Rule == query.Illegal {
 		q.Verdict = v
 	}
 }

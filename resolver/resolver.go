@@ -68,8 +68,8 @@ func (r *Resolver) Inline(q *query.Query, req, dst []byte) (out []byte, done boo
 
 func (r *Resolver) inline(s *State, q *query.Query, req, dst []byte) (out []byte, done bool) {
 	s.Identify(q)
-	name := &q.Question.Name
-	q.Verdict = s.Policy.Decide(q.Start, q.Client.Group, name, s.Lists.Lookup(name))
+	key := blocklist.KeyOf(&q.Question.Name)
+	q.Verdict = s.Policy.Decide(q.Start, q.Client.Group, &key, s.Lists.LookupKey(&key))
 	switch q.Verdict.Action {
 	case query.Block:
 		return s.refuse(q, req, dst), true
@@ -180,7 +180,8 @@ func presentation(w *domain.Wire) string {
 func (s *State) judgeTargets(q *query.Query, e *cache.Entry) bool {
 	var w domain.Wire
 	for at, ok := e.NextTarget(0, &w); ok; at, ok = e.NextTarget(at, &w) {
-		v := s.Policy.DecideTarget(q.Start, q.Client.Group, q.Verdict, &w, s.Lists.Lookup(&w))
+		key := blocklist.KeyOf(&w)
+		v := s.Policy.DecideTarget(q.Start, q.Client.Group, q.Verdict, &key, s.Lists.LookupKey(&key))
 		if v.Action == query.Block {
 			q.Verdict = v
 			return false

@@ -36,7 +36,8 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 	if err := w.SetName(name); err != nil {
 		return query.Verdict{}, nil, fmt.Errorf("name %q: %w", name, err)
 	}
-	v := p.Decide(now, client, &w, set.Lookup(&w))
+	key := blocklist.KeyOf(&w)
+	v := p.Decide(now, client, &key, set.LookupKey(&key))
 	g := p.group(client)
 	held := p.held(now, g, name, set)
 	var steps []Step

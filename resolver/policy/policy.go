@@ -178,7 +178,7 @@ func (p *Policy) compileOwn(cfg *config.Config) error {
 //  8. everything else is allowed.
 //
 // A group beyond those of the policy is treated as the first, the strictest.
-func (p *Policy) Decide(now time.Time, client uint8, name *domain.Wire, hits blocklist.Mask) query.Verdict {
+func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits blocklist.Mask) query.Verdict {
 	g := p.group(client)
 	if m := hits.And(p.illegal); !m.Empty() { // 1
 		return p.listed(query.Illegal, m)
@@ -186,7 +186,7 @@ func (p *Policy) Decide(now time.Time, client uint8, name *domain.Wire, hits blo
 	if p.stopAll || g.stopped { // 2
 		return query.Verdict{Action: query.Block, Rule: query.Stopped}
 	}
-	own := p.own.Lookup(name)
+	own := p.own.LookupKey(name)
 	if own.Has(ownBlock) || own.Has(g.deny) { // 3
 		return query.Verdict{Action: query.Block, Rule: query.OwnBlock}
 	}
@@ -202,8 +202,8 @@ func (p *Policy) Decide(now time.Time, client uint8, name *domain.Wire, hits blo
 	if m := hits.And(g.blocked(now, p.loc)); !m.Empty() { // 6
 		return p.listed(query.Category, m)
 	}
-	if own.Has(ownSpecial) || isESNI(name) { // 7
-		if v, ok := p.special(g, name); ok {
+	if own.Has(ownSpecial) || isESNI(name.Wire()) { // 7
+		if v, ok := p.special(g, name.Wire()); ok {
 			return v
 		}
 	}
@@ -213,12 +213,12 @@ func (p *Policy) Decide(now time.Time, client uint8, name *domain.Wire, hits blo
 // DecideTarget judges a name that the answer for another one leads to (a CNAME, HTTPS or SVCB target); asked is the
 // verdict on the name that the client asked for. What a person has allowed by name is not undone by the host that
 // serves it, save by the illegal tier and own block lists; an allow-only group need not approve hosts it cannot see.
-func (p *Policy) DecideTarget(now time.Time, client uint8, asked query.Verdict, target *domain.Wire, hits blocklist.Mask) query.Verdict {
+func (p *Policy) DecideTarget(now time.Time, client uint8, asked query.Verdict, target *blocklist.Key, hits blocklist.Mask) query.Verdict {
 	g := p.group(client)
 	v := asked
 	if m := hits.And(p.illegal); !m.Empty() {
 		v = p.listed(query.Illegal, m)
-	} else if own := p.own.Lookup(target); own.Has(ownBlock) || own.Has(g.deny) {
+	} else if own := p.own.LookupKey(target); own.Has(ownBlock) || own.Has(g.deny) {
 		v = query.Verdict{Action: query.Block, Rule: query.OwnBlock}
 	} else if asked.Rule == query.OwnAllow || asked.Rule == query.Approved || own.Has(ownAllow) || own.Has(g.allow) {
 		return asked

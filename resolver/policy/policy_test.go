@@ -75,7 +75,8 @@ func decide(t testing.TB, p *Policy, w world, group uint8, name string, now time
 	if err := n.SetName(domain.MustParse(name)); err != nil {
 		t.Fatal(err)
 	}
-	return p.Decide(now, group, &n, w.set.Lookup(&n))
+	key := blocklist.KeyOf(&n)
+	return p.Decide(now, group, &key, w.set.LookupKey(&key))
 }
 
 func block(rule query.Rule, category, list string) query.Verdict {
@@ -224,7 +225,8 @@ func TestDecideTarget(t *testing.T) {
 			if err := n.SetName(domain.MustParse(tt.target)); err != nil {
 				t.Fatal(err)
 			}
-			got := p.DecideTarget(noon, tt.group, tt.asked, &n, w.set.Lookup(&n))
+			key := blocklist.KeyOf(&n)
+			got := p.DecideTarget(noon, tt.group, tt.asked, &key, w.set.LookupKey(&key))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -290,7 +292,10 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 		if err := n.SetName(domain.MustParse(name)); err != nil {
 			t.Fatal(err)
 		}
-		if got := testing.AllocsPerRun(100, func() { p.Decide(noon, children, &n, w.set.Lookup(&n)) }); got != 0 {
+		if got := testing.AllocsPerRun(100, func() {
+			key := blocklist.KeyOf(&n)
+			p.Decide(noon, children, &key, w.set.LookupKey(&key))
+		}); got != 0 {
 			t.Errorf("%s: %v allocations", name, got)
 		}
 	}
