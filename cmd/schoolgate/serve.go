@@ -106,7 +106,11 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 		return failed("schoolgate help run; the folder can be moved aside to begin a new record", "opening the record in %s: %v", dir, err)
 	}
 	defer func() { err = errors.Join(err, a.store.Close()) }()
-	lanes := min(runtime.GOMAXPROCS(0), 8) * len(cfg.DNS.Listen)
+	cores := min(runtime.GOMAXPROCS(0), listen.MaxPerAddr)
+	// The lanes wait in system calls. With one more than there are cores, something is always left to the scheduler, and so
+	// it neither takes their processors away when they wait, nor has the lanes wait for whoever writes the record.
+	runtime.GOMAXPROCS(cores + 1)
+	lanes := cores * len(cfg.DNS.Listen)
 	a.journal = journal.New(lanes, journal.DefaultCapacity)
 	a.journal.Log = part(a.log, "journal")
 
@@ -149,7 +153,8 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 
 	// The sockets.
 	a.server = &listen.Server{
-		Addrs: cfg.DNS.Listen, Inline: a.resolver.Inline, Resolve: a.resolver.Resolve, Done: a.done, Shared: a.forwards, Log: part(a.log, "dns"),
+		Addrs: cfg.DNS.Listen, Inline: a.resolver.Inline, Resolve: a.resolver.Resolve, Done: a.done, Shared: a.forwards,
+		PerAddr: cores, Log: part(a.log, "dns"),
 	}
 	if err := a.server.Listen(); err != nil {
 		var bind *listen.BindError

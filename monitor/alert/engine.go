@@ -24,11 +24,12 @@ type Engine struct {
 	log   *slog.Logger
 	rules atomic.Pointer[rules]
 
-	queue  chan sighting
+	queue  queue
 	urgent urgent
 	stats  counters
 
 	// What follows belongs to Run.
+	taken      waiting // out of the queue
 	open       map[key]*episode
 	unopened   []*episode // not in the store yet, oldest first
 	dirty      map[*episode]bool
@@ -43,7 +44,8 @@ type Engine struct {
 func New(store Store, s Settings, log *slog.Logger) *Engine {
 	e := &Engine{
 		Now: time.Now, store: store, log: log,
-		queue:    make(chan sighting, queueSize),
+		queue:    newQueue(),
+		taken:    newWaiting(),
 		urgent:   newUrgent(),
 		open:     make(map[key]*episode),
 		dirty:    make(map[*episode]bool),
@@ -68,35 +70,21 @@ type sighting struct {
 	name        string // asked for; "" for the illegal tier
 }
 
-// Done takes note of a query that was answered. It returns at once, and does not allocate unless q makes an alert;
-// nothing of q is retained but strings. When too many wait, the block is counted as dropped. One of the illegal tier is
-// merged with those of the same device that wait already, so a flood of others cannot push it out.
+// Done takes note of a query that was answered. It returns at once and does not allocate, but for the first block of a
+// device in the illegal tier; nothing of q is retained but strings. When too many wait, the block is counted as dropped.
+// One of the illegal tier is merged with those of the same device that wait already, so a flood of others cannot push it
+// out.
 func (e *Engine) Done(q *query.Query) {
-	if q.Verdict.Action != query.Block {
-		return
-	}
-	if q.Verdict.Rule == query.Illegal {
+	switch {
+	case q.Verdict.Action != query.Block:
+	case q.Verdict.Rule == query.Illegal:
 		if !e.urgent.add(q) {
 			e.drop(q.Start)
 		}
-		return
-	}
-	if !e.rules.Load().categories[q.Verdict.Category] {
-		return
-	}
-	if len(e.queue) == cap(e.queue) {
-		e.drop(q.Start)
-		return
-	}
-	s := sighting{
-		kind: monitor.Blocked, first: q.Start, last: q.Start, count: 1,
-		device: q.Client.Device, group: q.Client.Name, category: q.Verdict.Category,
-		name: string(q.Question.Name.Name()),
-	}
-	select {
-	case e.queue <- s:
-	default:
-		e.drop(q.Start)
+	case e.rules.Load().categories[q.Verdict.Category]:
+		if !e.queue.add(q) {
+			e.drop(q.Start)
+		}
 	}
 }
 
@@ -111,17 +99,28 @@ func (e *Engine) Run(ctx context.Context) error {
 	restored := e.restore(ctx)
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
+	next := time.NewTimer(pace) // until then the queue is left alone
+	defer next.Stop()
+	rested, asked := true, false
 	for restored {
 		select {
 		case <-ctx.Done():
 			restored = false
 		case <-e.urgent.wake:
 			e.takeUrgent(ctx)
-		case s := <-e.queue:
-			e.takeUrgent(ctx) // first, however long the queue is
-			e.take(ctx, s)
+		case <-e.queue.first:
+			asked = true
+		case <-next.C:
+			rested = true
+		case <-e.queue.full:
+			asked, rested = true, true
 		case <-tick.C:
 			e.tick(ctx, e.Now())
+		}
+		if asked && rested {
+			e.takeBlocks(ctx)
+			asked, rested = false, false
+			next.Reset(pace)
 		}
 	}
 	e.finish(ctx)
@@ -161,9 +160,7 @@ func (e *Engine) finish(ctx context.Context) {
 	defer cancel()
 	e.storeRetry = time.Time{}
 	e.takeUrgent(ctx)
-	for len(e.queue) > 0 {
-		e.take(ctx, <-e.queue)
-	}
+	e.takeBlocks(ctx)
 	e.storeRetry = time.Time{}
 	e.save(ctx, e.Now())
 	if n := len(e.unopened); n > 0 {

@@ -356,6 +356,8 @@ func TestABrokenStoreLosesNoAlert(t *testing.T) {
 			r.block("tablet-1", "s1.example", "hate")
 			r.block("tablet-1", "s2.example", "hate")
 		}
+		time.Sleep(2 * pace)
+		synctest.Wait()
 		r.ask("tablet-1", "never.example", config.IllegalTier, query.Illegal)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -423,6 +425,9 @@ func TestDoneDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for queries that make no alert", n)
 	}
 	flood := block("tablet-1", "example.com", "hate", query.Category)
+	if n := testing.AllocsPerRun(100, func() { e.Done(&flood) }); n != 0 {
+		t.Errorf("%v allocations for a block that waits", n)
+	}
 	for range queueSize {
 		e.Done(&flood)
 	}

@@ -156,7 +156,9 @@ func TestAMarkThatFailsIsNotASecondMail(t *testing.T) {
 		r, _ := office(t, store, server)
 		r.block("tablet-1", "a.example", "hate")
 		time.Sleep(time.Hour)
+		server.mu.Lock()
 		server.taken = nil
+		server.mu.Unlock()
 		store.breakDown(false)
 		r.block("tablet-1", "b.example", "hate")
 		time.Sleep(time.Minute)

@@ -40,10 +40,7 @@ func (u *urgent) add(q *query.Query) bool {
 		}
 	}
 	u.mu.Unlock()
-	select {
-	case u.wake <- struct{}{}:
-	default:
-	}
+	signal(u.wake)
 	return true
 }
 

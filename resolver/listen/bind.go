@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -35,8 +36,8 @@ func (e *BindError) Hint() string {
 	return ""
 }
 
-// maxLanes bounds the sockets per address: beyond eight cores a school has no use for more.
-const maxLanes = 8
+// MaxPerAddr bounds the UDP sockets of an address: beyond eight cores a school has no use for more.
+const MaxPerAddr = 8
 
 // Listen binds all addresses, or none: on failure it returns a *BindError. Clients' packets wait in the sockets until Run.
 func (s *Server) Listen() error {
@@ -52,6 +53,10 @@ func (s *Server) Listen() error {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	if s.PerAddr <= 0 {
+		s.PerAddr = runtime.GOMAXPROCS(0)
+	}
+	s.PerAddr = min(s.PerAddr, MaxPerAddr)
 	for _, addr := range s.Addrs {
 		if err := s.bind(addr); err != nil {
 			s.Close()
@@ -88,9 +93,9 @@ func (s *Server) bind(addr netip.AddrPort) error {
 }
 
 // bindUDP opens the sockets of one address, whose port is known.
-func (s *Server) bindUDP(addr netip.AddrPort) (socks []*net.UDPConn, err error) {
-	n := socketsPerAddr()
-	if s.portable {
+func (s *Server) bindUDP(addr netip.AddrPort) (socks []socket, err error) {
+	n := s.PerAddr
+	if s.portable || !hasReusePort {
 		n = 1
 	}
 	lc := net.ListenConfig{}
@@ -104,20 +109,26 @@ func (s *Server) bindUDP(addr netip.AddrPort) (socks []*net.UDPConn, err error) 
 			return nil, err
 		}
 		c := pc.(*net.UDPConn)
-		socks = append(socks, c)
 		c.SetReadBuffer(4 << 20) // as far as the system's limit lets; the default holds a few hundred packets
 		c.SetWriteBuffer(1 << 20)
 		if addr.Addr().IsUnspecified() {
 			if err := askDestination(c, addr.Addr().Is4()); err != nil {
+				c.Close()
 				closeAll(socks)
 				return nil, fmt.Errorf("asking for packets' destination address: %w", err)
 			}
 		}
+		sock, err := newSocket(c, s.portable)
+		if err != nil {
+			closeAll(socks)
+			return nil, err
+		}
+		socks = append(socks, sock)
 	}
 	return socks, nil
 }
 
-func closeAll(socks []*net.UDPConn) {
+func closeAll(socks []socket) {
 	for _, c := range socks {
 		c.Close()
 	}

@@ -17,41 +17,28 @@ import (
 type lane struct {
 	s        *Server
 	number   int
-	conn     *net.UDPConn
+	sock     socket
 	local    netip.AddrPort
 	wildcard bool // bound to no single address: answers must say where they leave from
 
-	batched                             atomic.Bool
 	packets, answers, batches, deferred atomic.Uint64
 	_                                   [64]byte // keeps another core's counters off this cache line
 }
 
-func newLane(s *Server, number int, c *net.UDPConn, local netip.AddrPort) *lane {
-	return &lane{s: s, number: number, conn: c, local: local, wildcard: local.Addr().IsUnspecified()}
+func newLane(s *Server, number int, sock socket, local netip.AddrPort) *lane {
+	return &lane{s: s, number: number, sock: sock, local: local, wildcard: local.Addr().IsUnspecified()}
 }
 
-// errNoBatches says that packets cannot be had in batches here.
-var errNoBatches = errors.New("no batches of packets on this system")
-
-// run serves the socket until its read deadline is set to the past.
-func (l *lane) run(ctx context.Context) error {
-	if !l.s.portable {
-		if err := l.runBatches(ctx); !errors.Is(err, errNoBatches) {
-			return err
-		}
-		l.batched.Store(false)
-		l.s.Log.Info("reading packets one by one", "lane", l.number)
-	}
-	return l.runSingly(ctx)
-}
+// run serves the socket until it is stopped.
+func (l *lane) run(ctx context.Context) error { return l.sock.serve(ctx, l) }
 
 // runSingly is the loop for every system: one packet a call.
-func (l *lane) runSingly(ctx context.Context) error {
+func (l *lane) runSingly(ctx context.Context, c *net.UDPConn) error {
 	q := new(query.Query)
 	req, out := make([]byte, maxUDPRequest+1), make([]byte, replyRoom)
 	oob := make([]byte, len(job{}.oob))
 	for {
-		n, noob, _, peer, err := l.conn.ReadMsgUDPAddrPort(req, oob)
+		n, noob, _, peer, err := c.ReadMsgUDPAddrPort(req, oob)
 		if err != nil {
 			if ended(err) {
 				return nil
@@ -103,7 +90,7 @@ func (l *lane) pause(ctx context.Context) {
 
 // send writes one answer from the address that source (control messages, may be empty) names.
 func (l *lane) send(resp, source []byte, peer netip.AddrPort) bool {
-	if _, _, err := l.conn.WriteMsgUDPAddrPort(resp, source, peer); err != nil {
+	if err := l.sock.send(resp, source, peer); err != nil {
 		l.s.counts.socketErrors.Add(1)
 		return false
 	}

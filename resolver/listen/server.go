@@ -48,6 +48,8 @@ type Server struct {
 	// per client do not hold for it, those of all together do. May be nil.
 	Shared func(netip.Addr) bool
 
+	PerAddr int // UDP sockets, and so lanes, for each address: one a core; 0 is GOMAXPROCS, MaxPerAddr at most
+
 	Log    *slog.Logger     // nil discards
 	Limits Limits           // zero fields take their defaults
 	Now    func() time.Time // nil is time.Now
@@ -143,20 +145,19 @@ func (s *Server) Run(ctx context.Context) error {
 
 // stopReading ends all loops without closing what answers still leave by.
 func (s *Server) stopReading() {
-	past := time.Unix(1, 0)
 	for _, l := range s.lanes {
-		l.conn.SetReadDeadline(past)
+		l.sock.stop()
 	}
 	for _, t := range s.tcp {
 		t.Close()
 	}
-	s.conns.stopReading(past)
+	s.conns.stopReading(time.Unix(1, 0))
 }
 
 // Close frees the sockets of a server that listens but will not Run. Run does it itself.
 func (s *Server) Close() {
 	for _, l := range s.lanes {
-		l.conn.Close()
+		l.sock.Close()
 	}
 	for _, t := range s.tcp {
 		t.Close()

@@ -52,9 +52,10 @@ func (s *Server) Stats() Stats {
 		TCPOpen:      s.conns.count(),
 	}
 	for _, l := range s.lanes {
+		_, plain := l.sock.(plainSocket)
 		st.Lanes = append(st.Lanes, LaneStats{
 			Addr:     l.local,
-			Batched:  l.batched.Load(),
+			Batched:  !plain,
 			Packets:  l.packets.Load(),
 			Answers:  l.answers.Load(),
 			Batches:  l.batches.Load(),

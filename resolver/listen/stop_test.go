@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,7 +154,7 @@ func TestSeveralAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, s)
-	if s.Lanes() != 2*socketsPerAddr() || len(s.Stats().Lanes) != s.Lanes() {
+	if s.Lanes() != 2*min(runtime.GOMAXPROCS(0), MaxPerAddr) || len(s.Stats().Lanes) != s.Lanes() {
 		t.Errorf("%d lanes for two addresses", s.Lanes())
 	}
 	for i, addr := range s.Bound() {

@@ -2,11 +2,11 @@ package listen //nolint:gosec // G103: the kernel takes its structures by addres
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,24 +19,11 @@ import (
 // lane stay within a core's cache.
 const batchSize = 32
 
-func socketsPerAddr() int { return min(runtime.GOMAXPROCS(0), maxLanes) }
-
-// reusePort lets several sockets share an address; the kernel spreads clients over them.
-func reusePort(_, _ string, c syscall.RawConn) error {
-	var err error
-	if cerr := c.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
-	}); cerr != nil {
-		return cerr
-	}
-	return err
-}
-
 // batch is what a lane hands to the kernel, made once and used again. The answers share the requests' addresses and
 // control messages: where a packet came from is where its answer goes.
 type batch struct {
-	l   *lane
-	raw syscall.RawConn
+	l *lane
+	s *batchSocket
 
 	in, out [batchSize]unix.Mmsghdr
 	inVec   [batchSize]unix.Iovec
@@ -48,45 +35,35 @@ type batch struct {
 	resp [batchSize][replyRoom - 2]byte
 	q    [batchSize]query.Query
 
-	recv, send func(fd uintptr) bool // made once: a new closure a call would allocate
-	got        int                   // packets that recv read
-	from, to   int                   // out[from:to] is still to be sent
-	errno      syscall.Errno
+	recv     func() (n int, errno syscall.Errno) // a field for tests
+	from, to int                                 // out[from:to] is still to be sent
+
+	end, yielded time.Time // when the last batch was done, and when others were last let run
 }
 
-// runBatches serves the socket with recvmmsg and sendmmsg.
-func (l *lane) runBatches(ctx context.Context) error {
-	raw, err := l.conn.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("lane %d: %w", l.number, err)
-	}
-	l.batched.Store(true)
-	return newBatch(l, raw).run(ctx)
-}
+// yieldEvery is less than the time after which the runtime takes a processor away from a goroutine that did not yield
+// (10 ms): in a loop of system calls it would do so, and look for more, many thousand times a second.
+const yieldEvery = 4 * time.Millisecond
 
-func (b *batch) run(ctx context.Context) error {
-	l := b.l
-	for {
-		if err := b.raw.Read(b.recv); err != nil {
-			if ended(err) {
-				return nil
-			}
-			return fmt.Errorf("waiting for packets in lane %d: %w", l.number, err)
+// run answers packets until the socket is stopped.
+func (b *batch) run(ctx context.Context) {
+	for !b.s.stopping.Load() {
+		if b.end.Sub(b.yielded) > yieldEvery {
+			b.yielded = b.end
+			runtime.Gosched()
 		}
-		switch b.errno {
+		switch n, errno := b.recv(); errno {
 		case 0:
-		case unix.ENOSYS, unix.EPERM, unix.EINVAL, unix.EOPNOTSUPP:
-			return errNoBatches
+			b.serve(ctx, n)
+		case unix.EAGAIN: // nothing came
 		default:
-			l.pause(ctx)
-			continue
+			b.l.pause(ctx)
 		}
-		b.serve(ctx)
 	}
 }
 
-func newBatch(l *lane, raw syscall.RawConn) *batch {
-	b := &batch{l: l, raw: raw}
+func newBatch(l *lane, s *batchSocket) *batch {
+	b := &batch{l: l, s: s}
 	for i := range batchSize {
 		b.inVec[i].Base = &b.req[i][0]
 		b.inVec[i].SetLen(maxUDPRequest)
@@ -100,23 +77,14 @@ func newBatch(l *lane, raw syscall.RawConn) *batch {
 		}
 		b.rearm(i)
 	}
-	b.recv = func(fd uintptr) bool {
-		b.got, b.errno = mmsg(unix.SYS_RECVMMSG, fd, b.in[:])
-		return b.errno != unix.EAGAIN
-	}
-	b.send = func(fd uintptr) bool {
-		n, errno := mmsg(unix.SYS_SENDMMSG, fd, b.out[b.from:b.to])
-		b.from += n
-		b.errno = errno
-		return errno != unix.EAGAIN
-	}
+	b.recv = func() (int, syscall.Errno) { return mmsg(unix.SYS_RECVMMSG, b.s.fd, b.in[:], unix.MSG_WAITFORONE) }
 	return b
 }
 
-// mmsg makes one of the two calls, which do not block here, and repeats it after a signal.
-func mmsg(trap, fd uintptr, msgs []unix.Mmsghdr) (n int, errno syscall.Errno) {
+// mmsg makes one of the two calls, and repeats it after a signal.
+func mmsg(trap uintptr, fd int, msgs []unix.Mmsghdr, flags uintptr) (n int, errno syscall.Errno) {
 	for {
-		r, _, errno := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)), unix.MSG_DONTWAIT, 0, 0)
+		r, _, errno := unix.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)), flags, 0, 0)
 		switch errno {
 		case 0:
 			return int(r), 0
@@ -137,9 +105,9 @@ func (b *batch) rearm(i int) {
 	h.Flags = 0
 }
 
-// serve answers the packets that were read. Time is taken once before and once after.
-func (b *batch) serve(ctx context.Context) {
-	l, n := b.l, b.got
+// serve answers the n packets that were read. Time is taken once before and once after.
+func (b *batch) serve(ctx context.Context, n int) {
+	l := b.l
 	start := l.s.Now()
 	var order [batchSize]int // which packet each answer belongs to
 	b.from, b.to = 0, 0
@@ -167,10 +135,10 @@ func (b *batch) serve(ctx context.Context) {
 	l.packets.Add(uint64(n))
 	l.batches.Add(1)
 	l.answers.Add(uint64(sent))
-	end := l.s.Now()
+	b.end = l.s.Now()
 	for k := range answers {
 		i := order[k]
-		l.s.finish(&b.q[i], unsafe.Slice(b.outVec[k].Base, int(b.outVec[k].Len)), end)
+		l.s.finish(&b.q[i], unsafe.Slice(b.outVec[k].Base, int(b.outVec[k].Len)), b.end)
 		b.outVec[k].Base = nil // a reply that did not fit its buffer must not be kept
 	}
 	for i := range n {
@@ -197,14 +165,10 @@ func (b *batch) reply(i int, resp []byte) {
 // flush sends what is queued and says how much went. An answer that cannot be sent is left out, the rest follows.
 func (b *batch) flush() (sent int) {
 	for b.from < b.to {
-		before := b.from
-		err := b.raw.Write(b.send)
-		sent += b.from - before
-		if err != nil { // closed
-			b.l.s.counts.socketErrors.Add(uint64(b.to - b.from))
-			break
-		}
-		if b.errno != 0 && b.from < b.to {
+		n, errno := mmsg(unix.SYS_SENDMMSG, b.s.fd, b.out[b.from:b.to], 0)
+		sent += n
+		b.from += n
+		if errno != 0 {
 			b.l.s.counts.socketErrors.Add(1)
 			b.from++
 		}
