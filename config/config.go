@@ -76,6 +76,9 @@ type Policy struct {
 	Block        []domain.Name `toml:"block"`         // the setting's own block list: names and all below them
 	Allow        []domain.Name `toml:"allow"`         // the setting's own allow list: outranks categories, never the illegal tier
 	StopAll      bool          `toml:"stop_all"`      // refuse every name to everyone
+
+	SchoolsPack       bool          `toml:"schools_pack"`        // no category list refuses what the built-in UK schools pack holds
+	SchoolsPackExcept []domain.Name `toml:"schools_pack_except"` // but for these names and all below them
 }
 
 // Group is a set of devices under one rule.

@@ -22,7 +22,7 @@ func Default() *Config {
 			Timeout: Duration(2 * time.Second),
 		},
 		Cache:  Cache{Size: 8 << 20, MaxTTL: Duration(24 * time.Hour), StaleFor: Duration(24 * time.Hour)},
-		Policy: Policy{DefaultGroup: "children"},
+		Policy: Policy{DefaultGroup: "children", SchoolsPack: true},
 		Groups: []Group{
 			{Name: "children", Block: with(SocialMedia, Gambling, Circumvent), SafeSearch: true, YouTube: YouTubeStrict, Internet: true},
 			{Name: "staff", Block: with(), Internet: true},

@@ -74,6 +74,10 @@ func (d *differ) scalar(subject, key string, old, new reflect.Value) {
 		d.sayf("every name is refused to everyone")
 	case key == "stop_all":
 		d.sayf("names resolve again")
+	case key == "schools_pack" && new.Bool():
+		d.sayf("no category list refuses the names of the schools pack any longer")
+	case key == "schools_pack":
+		d.sayf("the schools pack is off: category lists refuse its names too")
 	case text(old) == "":
 		d.sayf("%s%s is now %s", subject, key, shown(key, new))
 	default:
@@ -177,6 +181,9 @@ func wording(subject, key string, in reflect.Type) (has, hasNot string) {
 	subject = strings.ReplaceAll(subject, "%", "%%")
 	switch in {
 	case reflect.TypeFor[Policy]():
+		if key == "schools_pack_except" {
+			return "schools pack: %s is excepted", "schools pack: %s is no longer excepted"
+		}
 		return "own list: %s is " + key + "ed for everyone", "own list: %s is no longer " + key + "ed for everyone"
 	case reflect.TypeFor[Group]():
 		switch key {

@@ -67,6 +67,12 @@ func TestDiffWords(t *testing.T) {
 		{"switches", func(c *Config) { c.Policy.StopAll = true; c.Groups[2].Internet = false }, []string{
 			"every name is refused to everyone", "group guests: cut off: every name is refused",
 		}},
+		{"schools pack", func(c *Config) {
+			c.Policy.SchoolsPack = false
+			c.Policy.SchoolsPackExcept = []domain.Name{"example.org"}
+		}, []string{
+			"the schools pack is off: category lists refuse its names too", "schools pack: example.org is excepted",
+		}},
 		{"new and gone", func(c *Config) {
 			c.Groups[2] = Group{Name: "lab", Block: []string{Gaming}, Internet: true}
 			c.Devices[0].Name = "Tablet 8"

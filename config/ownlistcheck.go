@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/pack"
 )
 
 // registries are the names that others register under and that may be allowed as a whole: only public bodies, the NHS,
@@ -49,6 +50,23 @@ func openingHint(n domain.Name) string {
 		whole[i] = string(r)
 	}
 	return fmt.Sprintf("write the sites themselves, such as %q; only %s may be allowed as a whole", "example."+n, strings.Join(whole, ", "))
+}
+
+// schoolsPack warns of exceptions that except nothing, such as a slip of the pen.
+func (k *checker) schoolsPack() {
+	p, path := k.c.Policy, "policy.schools_pack_except"
+	k.names(path, p.SchoolsPackExcept)
+	if !p.SchoolsPack && len(p.SchoolsPackExcept) > 0 {
+		k.warnf(path, "leave it out", "schools_pack is false, so there is nothing to except")
+		return
+	}
+	held := pack.Names()
+	for i, n := range p.SchoolsPackExcept {
+		speaks := func(of string) bool { return n.Within(domain.Name(of)) || domain.Name(of).Within(n) }
+		if n != "" && !slices.ContainsFunc(held, speaks) {
+			k.warnf(element(path, i), "schoolgate explain "+n.String()+" says what decides", "the schools pack does not hold %q", n)
+		}
+	}
 }
 
 // contradiction refuses a name that is both allowed and blocked, and warns of one that lies below a blocked name: a block

@@ -49,6 +49,7 @@ func (k *checker) policy() {
 	k.suffixes("policy.block", p.Block)
 	k.openings("policy.allow", p.Allow)
 	k.contradiction("policy.allow", p.Allow, "policy.block", p.Block)
+	k.schoolsPack()
 }
 
 func (k *checker) groupNames() []string {

@@ -7,6 +7,7 @@ import (
 
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/pack"
 	"schoolgate/resolver/query"
 )
 
@@ -16,7 +17,7 @@ type Step struct {
 	Matched bool   // this step decided
 	Title   string // what the rule is
 	Finding string // what it found, in plain words
-	Lists   []Held // step 1 and 6: what the lists say of the name
+	Lists   []Held // steps 1, 6 and 7: what the lists say of the name
 }
 
 // Held is one list's word on a name.
@@ -58,6 +59,12 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 				s.Finding = "this group is not allow-only"
 			}
 		case 6:
+			if p.own.LookupKey(&key).Has(ownPack) {
+				theme, _ := pack.Holds(string(name))
+				s.Finding = "held by the pack (" + theme + "), so no category list refuses it"
+				s.Lists = only(held, func(h Held) bool { return !p.isIllegal(h.List) })
+			}
+		case 7:
 			s.Lists = only(held, func(h Held) bool { return !p.isIllegal(h.List) })
 			if !s.Matched && len(s.Lists) > 0 {
 				s.Finding = "on lists, but none that this group refuses at this time"
@@ -77,6 +84,7 @@ var titles = [...]string{
 	"own block list of the setting or group",
 	"own allow list of the setting or group",
 	"approved names of an allow-only group",
+	"UK schools pack",
 	"category lists, by group and hour",
 	"bypass signals and safe search",
 	"allowed when nothing above matches",
@@ -84,7 +92,7 @@ var titles = [...]string{
 
 // ruleOf gives the rule that each step stands for.
 var ruleOf = [len(titles)]query.Rule{
-	query.Illegal, query.Stopped, query.OwnBlock, query.OwnAllow, query.Approved, query.Category, query.Bypass, query.Default,
+	query.Illegal, query.Stopped, query.OwnBlock, query.OwnAllow, query.Approved, query.SchoolsPack, query.Category, query.Bypass, query.Default,
 }
 
 func (p *Policy) finding(g *group, v query.Verdict) string {
@@ -116,6 +124,7 @@ func (p *Policy) finding(g *group, v query.Verdict) string {
 		return "steered to " + v.Target.String()
 	case query.Default:
 		return "no rule refuses it"
+	case query.SchoolsPack: // Explain knows the theme
 	}
 	return ""
 }

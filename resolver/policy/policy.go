@@ -4,10 +4,12 @@ package policy
 
 import (
 	"fmt"
+	"iter"
 	"time"
 
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/pack"
 	"schoolgate/config"
 	"schoolgate/resolver/query"
 )
@@ -21,7 +23,7 @@ type Policy struct {
 	lists   []listed // by bit
 	loc     *time.Location
 
-	own      *blocklist.Set // the setting's and the groups' own names, canaries and safe-search names
+	own      *blocklist.Set // the setting's and the groups' own names, the schools pack, canaries and safe-search names
 	rewrites map[string]rewrite
 }
 
@@ -60,6 +62,7 @@ const (
 	ownBlock = iota
 	ownAllow
 	ownSpecial // canaries and safe-search names: rewrites or the label rules say more
+	ownPack    // the schools pack
 	ownGroups
 )
 
@@ -117,7 +120,7 @@ func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int)
 
 // compileOwn builds the small Set of names that the configuration itself holds.
 func (p *Policy) compileOwn(cfg *config.Config) error {
-	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}}
+	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}, {Name: "schools pack"}}
 	for _, g := range cfg.Groups {
 		infos = append(infos, blocklist.Info{Name: g.Name + " deny"}, blocklist.Info{Name: g.Name + " allow"}, blocklist.Info{Name: g.Name + " approved"})
 	}
@@ -140,6 +143,11 @@ func (p *Policy) compileOwn(cfg *config.Config) error {
 			if err := add(p.groups[i].deny+k, names); err != nil {
 				return err
 			}
+		}
+	}
+	for r := range packed(&cfg.Policy) {
+		if err := b.Add(ownPack, r); err != nil {
+			return fmt.Errorf("name %q of the schools pack: %w", r.Name, err)
 		}
 	}
 	p.rewrites = map[string]rewrite{}
@@ -165,6 +173,29 @@ func (p *Policy) compileOwn(cfg *config.Config) error {
 	return nil
 }
 
+// packed yields the rules of the schools pack that hold for the setting.
+func packed(p *config.Policy) iter.Seq[blocklist.Rule] {
+	return func(yield func(blocklist.Rule) bool) {
+		if !p.SchoolsPack {
+			return
+		}
+		for r := range pack.Rules() {
+			rule := blocklist.Rule{Name: domain.Name(r.Name), Except: r.Except}
+			if r.Exact {
+				rule.Scope = blocklist.Exact
+			}
+			if !yield(rule) {
+				return
+			}
+		}
+		for _, n := range p.SchoolsPackExcept {
+			if !yield(blocklist.Rule{Name: n, Except: true}) {
+				return
+			}
+		}
+	}
+}
+
 // Decide says what name means for a client of the group at now; hits are the lists of the Set that hold the name. The
 // first rule that matches decides:
 //
@@ -173,9 +204,10 @@ func (p *Policy) compileOwn(cfg *config.Config) error {
 //  3. the setting's own block list, and the group's;
 //  4. the setting's own allow list, and the group's;
 //  5. in an allow-only group, an approved name is allowed and every other is blocked;
-//  6. category lists, by group and hour;
-//  7. bypass signals are refused and search engines are steered to their safe form;
-//  8. everything else is allowed.
+//  6. what the UK schools pack holds is refused by no category list; rule 8 still holds for it;
+//  7. category lists, by group and hour;
+//  8. bypass signals are refused and search engines are steered to their safe form;
+//  9. everything else is allowed.
 //
 // A group beyond those of the policy is treated as the first, the strictest.
 func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits blocklist.Mask) query.Verdict {
@@ -199,20 +231,24 @@ func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits b
 		}
 		return query.Verdict{Action: query.Block, Rule: query.Approved}
 	}
-	if m := hits.And(g.blocked(now, p.loc)); !m.Empty() { // 6
+	verdict := query.Verdict{} // 9
+	if own.Has(ownPack) {      // 6
+		verdict.Rule = query.SchoolsPack
+	} else if m := hits.And(g.blocked(now, p.loc)); !m.Empty() { // 7
 		return p.listed(query.Category, m)
 	}
-	if own.Has(ownSpecial) || isESNI(name.Wire()) { // 7
+	if own.Has(ownSpecial) || isESNI(name.Wire()) { // 8
 		if v, ok := p.special(g, name.Wire()); ok {
 			return v
 		}
 	}
-	return query.Verdict{} // 8
+	return verdict
 }
 
 // DecideTarget judges a name that the answer for another one leads to (a CNAME, HTTPS or SVCB target); asked is the
-// verdict on the name that the client asked for. What a person has allowed by name is not undone by the host that
-// serves it, save by the illegal tier and own block lists; an allow-only group need not approve hosts it cannot see.
+// verdict on the name that the client asked for. What a person or the schools pack has allowed by name is not undone by the
+// host that serves it, save by the illegal tier and own block lists; an allow-only group need not approve hosts it cannot
+// see. What the pack or an own allow list holds is no wrong host for any name.
 func (p *Policy) DecideTarget(now time.Time, client uint8, asked query.Verdict, target *blocklist.Key, hits blocklist.Mask) query.Verdict {
 	g := p.group(client)
 	v := asked
@@ -220,13 +256,18 @@ func (p *Policy) DecideTarget(now time.Time, client uint8, asked query.Verdict, 
 		v = p.listed(query.Illegal, m)
 	} else if own := p.own.LookupKey(target); own.Has(ownBlock) || own.Has(g.deny) {
 		v = query.Verdict{Action: query.Block, Rule: query.OwnBlock}
-	} else if asked.Rule == query.OwnAllow || asked.Rule == query.Approved || own.Has(ownAllow) || own.Has(g.allow) {
+	} else if keeps(asked.Rule) || own.Has(ownAllow) || own.Has(g.allow) || own.Has(ownPack) {
 		return asked
 	} else if m := hits.And(g.blocked(now, p.loc)); !m.Empty() {
 		v = p.listed(query.Category, m)
 	}
 	v.Cloaked = v.Action == query.Block
 	return v
+}
+
+// keeps says whether a name that is allowed by rule keeps the hosts that serve it, whatever category lists say of them.
+func keeps(rule query.Rule) bool {
+	return rule == query.OwnAllow || rule == query.Approved || rule == query.SchoolsPack
 }
 
 // Illegal says whether the illegal tier is among the lists that hold a name.

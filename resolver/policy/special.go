@@ -35,7 +35,7 @@ const (
 	youtubeModerate = domain.Name("restrictmoderate.youtube.com")
 )
 
-// specials yields every name that rule 7 knows, with what becomes of it.
+// specials yields every name that rule 8 knows, with what becomes of it.
 func specials() iter.Seq2[domain.Name, rewrite] {
 	return func(yield func(domain.Name, rewrite) bool) {
 		each := func(r rewrite, names ...domain.Name) bool {
@@ -74,7 +74,7 @@ func isESNI(name *domain.Wire) bool {
 	return name.Labels() > 1 && string(name.Label(0)) == "_esni"
 }
 
-// special applies rule 7 to a name that is known to it, or lies below one that is; ok is false when this group's settings
+// special applies rule 8 to a name that is known to it, or lies below one that is; ok is false when this group's settings
 // leave the name alone.
 func (p *Policy) special(g *group, name *domain.Wire) (v query.Verdict, ok bool) {
 	var r rewrite

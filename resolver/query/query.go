@@ -72,6 +72,7 @@ const (
 	OwnBlock
 	OwnAllow
 	Approved // an allow-only group's approved list, for and against
+	SchoolsPack
 	Category
 	Bypass
 	SafeSearch
@@ -79,7 +80,7 @@ const (
 
 func (r Rule) String() string { return name(r, ruleNames[:]) }
 
-var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "category", "bypass", "safe-search"}
+var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search"}
 
 // Source is where the answer came from.
 type Source uint8

@@ -1,0 +1,19 @@
+package pack_test
+
+import (
+	"testing"
+
+	"schoolgate/blocklist/pack"
+	"schoolgate/blocklist/starter"
+)
+
+// TestOwnLists: what the program itself blocks is not in the pack, nor the other way round.
+func TestOwnLists(t *testing.T) {
+	for _, c := range starter.Categories() {
+		for r := range starter.Rules(c) {
+			if _, ok := pack.Holds(string(r.Name)); ok && !r.Except {
+				t.Errorf("the starter list of %s holds %s, the pack too", c, r.Name)
+			}
+		}
+	}
+}
