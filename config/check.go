@@ -24,6 +24,7 @@ const (
 	maxDevices = 10000
 	maxLists   = 100 // a Set has room for them and the starter lists
 	maxTerms   = 100
+	maxPeople  = 200
 )
 
 func (k *checker) all() {
@@ -47,6 +48,7 @@ func (k *checker) all() {
 	k.lists()
 	k.within("update.timeout", k.c.Update.Timeout, time.Second, time.Hour)
 	k.alerts()
+	k.changes()
 	k.store()
 	k.terms()
 }
@@ -67,6 +69,7 @@ func (k *checker) bounded() bool {
 	most("devices", len(c.Devices), maxDevices)
 	most("lists", len(c.Lists), maxLists)
 	most("terms", len(c.Terms), maxTerms)
+	most("changes.people", len(c.Changes.People), maxPeople)
 	return ok
 }
 

@@ -35,6 +35,7 @@ type Config struct {
 	Lists    []List   `toml:"lists"`
 	Update   Update   `toml:"update"`
 	Alerts   Alerts   `toml:"alerts"`
+	Changes  Changes  `toml:"changes"`
 	Store    Store    `toml:"store"`
 	Terms    []Term   `toml:"terms"`
 }

@@ -34,7 +34,8 @@ func Default() *Config {
 			Window:     Duration(10 * time.Minute),
 			SMTP:       SMTP{Port: 587, TLS: TLSStartTLS, Timeout: Duration(30 * time.Second)},
 		},
-		Store: Store{Path: "var", Retention: Duration(150 * 24 * time.Hour), Flush: Duration(2 * time.Second)},
+		Changes: Changes{AllowFor: Duration(30 * day), MaxFor: Duration(366 * day)},
+		Store:   Store{Path: "var", Retention: Duration(150 * 24 * time.Hour), Flush: Duration(2 * time.Second)},
 		Terms: []Term{
 			{Name: "autumn", First: Date{2026, time.September, 1}, Last: Date{2026, time.December, 18}},
 			{Name: "spring", First: Date{2027, time.January, 4}, Last: Date{2027, time.March, 25}},

@@ -99,6 +99,9 @@ func shown(key string, v reflect.Value) string {
 // keyed compares arrays of tables whose elements have names.
 func (d *differ) keyed(key string, old, new reflect.Value) {
 	noun := strings.TrimSuffix(key, "s")
+	if key == "people" {
+		noun = "person"
+	}
 	before := make(map[string]reflect.Value, old.Len())
 	for i := range old.Len() {
 		before[identity(old.Index(i))] = old.Index(i)

@@ -72,9 +72,10 @@ var kindNames = [...]string{"blocked", "illegal", "system"}
 // Change is one recorded change of what is filtered or how.
 type Change struct {
 	At      time.Time
-	Kind    string // config, lists, start
+	Kind    string // config, lists, start, change
 	Summary string // one plain sentence
 	Detail  string // what was before and after, a line each
+	By      string // who asked for it and who agreed; "" when nobody is known
 }
 
 // Gap is a stretch of time for which the record is not whole.
@@ -82,4 +83,12 @@ type Gap struct {
 	From, To time.Time
 	Reason   string // stopped, killed, dropped, damaged (a month's file was set aside), full (the disk had no room)
 	Lost     int64  // rows known to be lost; 0 when nothing was running to count them
+}
+
+// Head is the end of a chain of hashed lines at some time. Kept away from the chain, it shows that none of it was exchanged
+// or cut off since.
+type Head struct {
+	At    time.Time `json:"at"`
+	Count int       `json:"count"` // lines
+	Hash  string    `json:"hash"`  // of the last of them, 64 hexadecimal digits
 }

@@ -49,6 +49,8 @@ func commands() []command {
 		{name: "run", summary: "answer, filter and record until stopped", run: runServe},
 		{name: "check", summary: "say whether a configuration is right", run: runCheck},
 		{name: "explain", summary: "say why a name is blocked or allowed", run: runExplain},
+		{name: "changes", summary: "propose, approve and revert changes of the filter", run: runChanges},
+		{name: "audit", summary: "prove that the log of changes is whole, export it", run: runAudit},
 		{name: "log", summary: "search the record of queries", run: runLog},
 		{name: "report", summary: "write the termly review", run: runReport},
 		{name: "alerts", summary: "list alerts, show one", run: runAlerts},

@@ -21,9 +21,20 @@ import (
 	"schoolgate/resolver/upstream"
 )
 
-// state compiles what queries read. It changes nothing in force. A list of the illegal tier stays one for as long as a
-// set holds it, whatever has become of its name in the configuration and on disk meanwhile.
+// state compiles what queries read. It changes nothing in force.
 func (a *appliance) state(cfg *config.Config, set *blocklist.Set, ask *asker) (*resolver.State, error) {
+	p, err := a.policy(cfg, set)
+	if err != nil {
+		return nil, fmt.Errorf("compiling the policy: %w", err)
+	}
+	return &resolver.State{
+		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange,
+	}, nil
+}
+
+// policy compiles the rules. A list of the illegal tier stays one for as long as a set holds it, whatever has become of
+// its name in the configuration and on disk meanwhile.
+func (a *appliance) policy(cfg *config.Config, set *blocklist.Set) (*policy.Policy, error) {
 	known := categories(cfg)
 	if a.illegal == nil {
 		a.illegal = map[string]bool{}
@@ -36,13 +47,7 @@ func (a *appliance) state(cfg *config.Config, set *blocklist.Set, ask *asker) (*
 			a.illegal[l.Name] = true
 		}
 	}
-	p, err := policy.Compile(cfg, set.Lists(), known)
-	if err != nil {
-		return nil, fmt.Errorf("compiling the policy: %w", err)
-	}
-	return &resolver.State{
-		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange,
-	}, nil
+	return policy.Compile(cfg, set.Lists(), known)
 }
 
 // ask puts a pool of upstreams to work.
@@ -64,7 +69,7 @@ func (a *appliance) reload(ctx context.Context) {
 	defer a.mu.Unlock()
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReloading)
 	defer func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReady) }()
-	old, asking := a.cfg.Load(), a.asking.Load()
+	old, asking := a.file, a.asking.Load()
 	next, err := config.Load(a.path)
 	if err != nil {
 		a.refused("the configuration is refused, the old one stays in force", err)
@@ -73,12 +78,13 @@ func (a *appliance) reload(ctx context.Context) {
 	restart := config.NeedsRestart(old, next)
 	next.DNS.Listen, next.HTTP, next.Cache = old.DNS.Listen, old.HTTP, old.Cache
 	next.Store.Path, next.Store.Flush = old.Store.Path, old.Store.Flush
-	changes := config.Diff(old, next)
+	stand := *a.standing.Load()
+	inForce := overlaid(next, &stand)
 	ask := asking
 	if !slices.Equal(old.Upstream.Servers, next.Upstream.Servers) || old.Upstream.Timeout != next.Upstream.Timeout {
 		ask = a.ask(next.Upstream)
 	}
-	state, err := a.state(next, a.set, ask)
+	state, err := a.state(inForce, a.set, ask)
 	if err != nil {
 		if ask != asking {
 			ask.stop()
@@ -87,7 +93,9 @@ func (a *appliance) reload(ctx context.Context) {
 		return
 	}
 
-	a.cfg.Store(next)
+	a.file = next
+	a.cfg.Store(inForce)
+	a.standing.Store(&stand)
 	a.asking.Store(ask)
 	a.resolver.Swap(state)
 	a.alerts.Set(alertSettings(next))
@@ -98,8 +106,9 @@ func (a *appliance) reload(ctx context.Context) {
 		time.AfterFunc(15*time.Second, asking.stop)
 	}
 	a.outcome.Store(&loading{at: time.Now(), restart: restart})
-	a.recordConfig(ctx, next, changes, "the configuration was changed")
-	a.log.Info("configuration in force", "file", a.path, "changes", len(changes), "needs_restart", strings.Join(restart, ","))
+	a.noteConfig(old, next, "the configuration was changed")
+	a.keepCopy(next)
+	a.log.Info("configuration in force", "file", a.path, "needs_restart", strings.Join(restart, ","))
 }
 
 // refused notes that a configuration was not taken. The log says where its problems are; what they are can name devices,
@@ -172,28 +181,24 @@ func (a *appliance) change(ctx context.Context, c monitor.Change) {
 	}
 }
 
-// recordStart writes down that the appliance began, and what changed while it was stopped.
-func (a *appliance) recordStart(ctx context.Context, cfg *config.Config) {
+// recordStart writes down that the appliance began, and what changed in the file while it was stopped.
+func (a *appliance) recordStart(ctx context.Context) {
 	a.change(ctx, monitor.Change{
 		At: a.started, Kind: "start", Summary: "Schoolgate " + version + " started",
-		Detail: fmt.Sprintf("configuration %s\n%s", cfg.Digest(), a.filterWords()),
+		Detail: fmt.Sprintf("configuration %s\n%s", a.file.Digest(), a.filterWords()),
 	})
 	if err := a.outcome.Load().err; err != nil {
 		return // the copy stays as it is: it is what serves
 	}
-	var changes []string
 	if old, err := config.Load(a.lastGood); err == nil {
-		changes = config.Diff(old, cfg)
+		a.noteConfig(old, a.file, "the configuration was changed while Schoolgate was stopped")
 	}
-	a.recordConfig(ctx, cfg, changes, "the configuration was changed while Schoolgate was stopped")
+	a.keepCopy(a.file)
 }
 
-// recordConfig writes down a change of the configuration and keeps a copy of it to fall back on.
-func (a *appliance) recordConfig(ctx context.Context, cfg *config.Config, changes []string, summary string) {
-	if len(changes) > 0 {
-		a.change(ctx, monitor.Change{At: time.Now(), Kind: "config", Summary: summary, Detail: strings.Join(changes, "\n")})
-	}
-	if err := writeFile(a.lastGood, cfg.Encode()); err != nil {
+// keepCopy keeps a copy of the configuration file to fall back on, and to tell changes by.
+func (a *appliance) keepCopy(file *config.Config) {
+	if err := writeFile(a.lastGood, file.Encode()); err != nil {
 		a.log.Warn("no copy of the configuration could be kept", "file", a.lastGood, "error", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"schoolgate/monitor"
+	"schoolgate/monitor/change"
 	"schoolgate/monitor/store"
 )
 
@@ -35,7 +36,12 @@ const (
 func (b *box) changes(kind string) (found []monitor.Change) {
 	b.t.Helper()
 	b.read(func(r *store.Reader) error {
-		all, err := r.Changes(b.t.Context(), time.Time{}, time.Time{})
+		e := &evidence{Reader: r, loc: time.UTC, now: time.Now()}
+		var err error
+		if e.book, err = change.New(b.record()).Read(); err != nil {
+			return err
+		}
+		all, err := e.Changes(b.t.Context(), time.Time{}, time.Time{})
 		found = slices.DeleteFunc(all, func(c monitor.Change) bool { return c.Kind != kind })
 		return err
 	})

@@ -117,7 +117,16 @@ func writeReport(ctx context.Context, cfg *config.Config, s *store.Reader, span 
 
 // writeTotals writes the report, whole files or none.
 func writeTotals(ctx context.Context, cfg *config.Config, s *store.Reader, span report.Span, dir string) (files reportFiles, totals report.Totals, err error) {
-	r, err := report.Build(ctx, s, span, reportSite(cfg))
+	src, err := newEvidence(cfg, s, time.Now())
+	if err != nil {
+		return files, totals, changeError(cfg, err)
+	}
+	site := reportSite(cfg)
+	site.Changes = src.book.Head
+	if fault := src.book.Check(nil); fault != nil {
+		site.ChangesFault = fmt.Sprintf("line %d: %s", fault.Line, fault.What)
+	}
+	r, err := report.Build(ctx, src, span, site)
 	if err != nil {
 		return files, totals, fmt.Errorf("building the report: %w", err)
 	}

@@ -25,6 +25,7 @@ import (
 	"schoolgate/blocklist/update"
 	"schoolgate/config"
 	"schoolgate/monitor/alert"
+	"schoolgate/monitor/change"
 	"schoolgate/monitor/device"
 	"schoolgate/monitor/health"
 	"schoolgate/monitor/journal"
@@ -63,7 +64,12 @@ type appliance struct {
 	outcome atomic.Pointer[loading]       // of the last time that a configuration was read
 	losses  losses
 
-	mu      sync.Mutex // guards changing what is in force: reload and publish
+	changes  *change.Log
+	changed  chan struct{}            // has one element when somebody says that the log of changes has grown
+	standing atomic.Pointer[standing] // of the log of changes
+
+	mu      sync.Mutex     // guards changing what is in force: reload, publish and takeChanges
+	file    *config.Config // of the file: what is in force but for changes
 	set     *blocklist.Set
 	illegal map[string]bool // lists that were ever of the illegal tier, by name
 }
@@ -114,12 +120,19 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.journal = journal.New(lanes, journal.DefaultCapacity)
 	a.journal.Log = part(a.log, "journal")
 
+	// Changes laid over the file.
+	a.file, a.changes, a.changed = cfg, change.New(dir), make(chan struct{}, 1)
+	stand := a.readChanges(ctx)
+	cfg = overlaid(a.file, stand)
+	a.standing.Store(stand)
+	a.cfg.Store(cfg)
+
 	// Alerts and what is told of the box.
 	a.alerts = alert.New(a.store, alertSettings(cfg), part(a.log, "alert"))
 	a.sender = alert.NewSender(a.store, func() config.Alerts { return a.cfg.Load().Alerts }, part(a.log, "mail"))
 	a.alerts.Mailed = a.sender.Wake
 	a.checks = &health.Checks{Parts: []health.Check{
-		a.filterConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.configConditions, a.alerts.Health, a.sender.Health,
+		a.filterConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.configConditions, a.changeConditions, a.alerts.Health, a.sender.Health,
 	}}
 	a.alerts.Conditions = a.checks.Conditions
 	a.meter(lanes, cfg)
@@ -170,7 +183,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 			return failed("http.listen names another address; another program may hold this one", "%v", err)
 		}
 	}
-	a.recordStart(ctx, cfg)
+	a.recordStart(ctx)
 
 	// Behind: what takes in what the front hands over, and so ends after it.
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
@@ -191,6 +204,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	front.Go(func() error { return a.neighbours.Run(fctx) })
 	front.Go(func() error { return a.store.Run(fctx, a.retention) })
 	front.Go(func() error { return a.beat(fctx) })
+	front.Go(func() error { return a.follow(fctx) })
 	front.Go(func() error { return a.heed(fctx, told) })
 	ready(a)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
@@ -215,7 +229,8 @@ func (a *appliance) done(q *query.Query) {
 	a.alerts.Done(q)
 }
 
-// heed reads the configuration again on SIGHUP, and takes up what another process compiled on SIGUSR1.
+// heed reads the configuration again on SIGHUP, and takes up on SIGUSR1 what another process
+// compiled or wrote into the log of changes.
 func (a *appliance) heed(ctx context.Context, told <-chan os.Signal) error {
 	for {
 		select {
@@ -224,6 +239,10 @@ func (a *appliance) heed(ctx context.Context, told <-chan os.Signal) error {
 		case s := <-told:
 			if s == syscall.SIGUSR1 {
 				a.updater.Kick()
+				select {
+				case a.changed <- struct{}{}:
+				default:
+				}
 			} else {
 				a.reload(ctx)
 			}

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"schoolgate/monitor"
@@ -51,15 +52,31 @@ func (c *count) changesTable() table {
 	}
 	for _, ch := range c.changes {
 		if ch.Kind != "lists" && ch.Kind != startKind {
-			t.Rows = append(t.Rows, []cell{momentCell(ch.At, c.cal.loc), text(ch.Summary), lines(ch.Detail), blank()})
+			by := blank()
+			if ch.By != "" {
+				by = text(ch.By)
+			}
+			t.Rows = append(t.Rows, []cell{momentCell(ch.At, c.cal.loc), text(ch.Summary), lines(ch.Detail), by})
 		}
 	}
 	if more := len(t.Rows) - changeRows; more > 0 {
 		t.Note = fmt.Sprintf("The last %d are shown; %d earlier ones are in the record.", changeRows, more)
 		t.Rows = t.Rows[more:]
 	}
+	t.Note = strings.TrimSpace(t.Note + " " + c.chainNote())
 	t.numbered()
 	return t
+}
+
+// chainNote is the head of the log of changes: on paper it shows for ever that none of it was altered since.
+func (c *count) chainNote() string {
+	switch h := c.site.Changes; {
+	case c.site.ChangesFault != "":
+		return "The log of changes is not whole, so this table may not be: " + c.site.ChangesFault + "."
+	case h.Count > 0:
+		return fmt.Sprintf("The log of changes was whole and ended with %d:%s. Keep this: schoolgate audit verify --head with it shows whether any of that was altered later.", h.Count, h.Hash)
+	}
+	return ""
 }
 
 func (c *count) updatesTable() table {

@@ -43,6 +43,9 @@ type Site struct {
 	Alerting  []string // categories that alert
 	Lists     []List
 	Flush     time.Duration // the most that a power cut or crash loses of what was answered; 0 when not known
+
+	Changes      monitor.Head // of the log of changes; Count 0: there is none
+	ChangesFault string       // what is wrong with it; "" for nothing
 }
 
 // List is how one list stands.

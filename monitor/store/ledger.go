@@ -183,3 +183,17 @@ func (s *Store) RecordChange(ctx context.Context, c monitor.Change) error {
 	}
 	return nil
 }
+
+// RecordHead keeps the head of the log of changes, unless it is the one kept last.
+func (s *Store) RecordHead(ctx context.Context, h monitor.Head) error {
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO heads (at, count, hash) SELECT ?1, ?2, ?3
+			WHERE NOT EXISTS (SELECT 1 FROM heads WHERE id = (SELECT max(id) FROM heads) AND count = ?2 AND hash = ?3)`,
+			millis(h.At), h.Count, h.Hash)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keeping the head of the log of changes: %w", err)
+	}
+	return nil
+}

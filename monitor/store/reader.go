@@ -125,3 +125,20 @@ func (r *Reader) Changes(ctx context.Context, from, to time.Time) ([]monitor.Cha
 	}
 	return all, nil
 }
+
+// Heads gives all heads of the log of changes that were kept, in the order in which they were.
+func (r *Reader) Heads(ctx context.Context) ([]monitor.Head, error) {
+	var all []monitor.Head
+	err := r.query(ctx, func(rows *sql.Rows) error {
+		var at int64
+		var h monitor.Head
+		err := rows.Scan(&at, &h.Count, &h.Hash)
+		h.At = fromMillis(at)
+		all = append(all, h)
+		return err
+	}, "SELECT at, count, hash FROM heads ORDER BY id")
+	if err != nil {
+		return nil, fmt.Errorf("reading the heads of the log of changes: %w", err)
+	}
+	return all, nil
+}

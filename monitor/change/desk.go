@@ -1,0 +1,328 @@
+package change
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"schoolgate/blocklist/domain"
+	"schoolgate/config"
+)
+
+// Bounds of what people may write, and of how much may be open at a time.
+const (
+	maxName = 100  // bytes
+	maxText = 2000 // bytes
+	maxOpen = 500  // changes that wait or are in force
+	minLife = time.Minute
+)
+
+// Refusal is why something may not be done, and what can be done instead.
+type Refusal struct{ What, Hint string }
+
+func (r *Refusal) Error() string { return r.What }
+
+func refuse(hint, format string, args ...any) error {
+	return &Refusal{What: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// Desk is where people change the filter: the command line uses it, and whatever else lets people do so. Its methods
+// return what is to be in force; that it is, the service sees to. An error is a *Refusal when the rules say no.
+type Desk struct {
+	Log  *Log
+	File *config.Config // of the file, as far as it is good
+	// Illegal says whether the illegal tier holds a name: then no line of the log may have it. nil: nothing is.
+	Illegal func(domain.Name) bool
+	Via     string // the account that is at work
+}
+
+// Proposal is what somebody wants.
+type Proposal struct {
+	What
+	By, Why, Risk string
+	Until         time.Time     // when it is to end by itself; zero: For says it
+	For           time.Duration // how long it is to hold once in force; 0 with a zero Until: as the configuration says
+}
+
+// Propose takes in a change. It is in force at once unless the Needs of what is returned is Approval.
+func (d *Desk) Propose(p Proposal) (*Change, error) {
+	who, err := d.person(p.By)
+	if err != nil {
+		return nil, err
+	}
+	if p.Why, err = text("--why", p.Why, true); err != nil {
+		return nil, err
+	}
+	if p.Risk, err = text("--risk", p.Risk, p.Opens() || d.File.Changes.Approval == config.NoApproval); err != nil {
+		return nil, err
+	}
+	if err := d.possible(p.What); err != nil {
+		return nil, err
+	}
+	return d.add(func(b *Book, now time.Time) (Entry, error) {
+		if n := open(b, now); n >= maxOpen {
+			return Entry{}, refuse("revert what is no longer needed, or write what is to stay into the configuration file", "%d changes are open already", n)
+		}
+		e := Entry{Kind: KindProposed, What: &p.What, By: who.Name, Role: d.role(who), Why: p.Why, Risk: p.Risk, Until: p.Until.UTC().Truncate(time.Second), For: p.For}
+		if p.Until.IsZero() {
+			e.Until = time.Time{}
+		}
+		if err := d.life(&e, now); err != nil {
+			return Entry{}, err
+		}
+		e.Needs = d.needs(p.What)
+		return e, d.works(b, p.What, now)
+	})
+}
+
+// Approve agrees to a change that waits, or says of one that applied at once that it was looked at. risk is needed when the
+// proposal came without.
+func (d *Desk) Approve(id int, by, why, risk string) (*Change, error) {
+	who, err := d.person(by)
+	if err != nil {
+		return nil, err
+	}
+	if why, err = text("--why", why, false); err != nil {
+		return nil, err
+	}
+	if risk, err = text("--risk", risk, false); err != nil {
+		return nil, err
+	}
+	return d.add(func(b *Book, now time.Time) (Entry, error) {
+		c, err := find(b, id)
+		if err != nil {
+			return Entry{}, err
+		}
+		switch state := c.State(now); {
+		case state != Pending && !c.Unreviewed(now):
+			return Entry{}, refuse("schoolgate changes list --pending shows what waits", "change %d waits for nobody: it is %s", id, state)
+		case c.Doubted:
+			return Entry{}, refuse("propose it again", "change %d stands behind a break of the log, so it cannot be agreed to", id)
+		case d.File.Changes.Approval == config.NoApproval:
+		case config.SamePerson(c.By, who.Name):
+			return Entry{}, refuse("somebody else must run this", "%s proposed change %d and cannot agree to it", c.By, id)
+		case len(d.File.Changes.People) > 0 && !who.Role.Agrees():
+			return Entry{}, refuse(`changes.people of the configuration says who has the role "dsl" or "leadership"`, "%s has the role %q, which cannot agree to changes", who.Name, who.Role)
+		}
+		if c.Risk == "" && risk == "" {
+			return Entry{}, refuse("--risk TEXT says what could come of it", "change %d has no risk note yet", id)
+		}
+		if c.Action != Revert && c.Began.IsZero() {
+			if err := d.works(b, c.What, now); err != nil {
+				return Entry{}, err
+			}
+		}
+		return Entry{Kind: KindApproved, Change: id, By: who.Name, Role: d.role(who), Why: why, Risk: risk}, nil
+	})
+}
+
+// Refuse ends a change that waits. Whoever proposed it may too.
+func (d *Desk) Refuse(id int, by, why string) (*Change, error) {
+	who, err := d.person(by)
+	if err != nil {
+		return nil, err
+	}
+	if why, err = text("--why", why, true); err != nil {
+		return nil, err
+	}
+	return d.add(func(b *Book, now time.Time) (Entry, error) {
+		c, err := find(b, id)
+		if err != nil {
+			return Entry{}, err
+		}
+		if s := c.State(now); s != Pending {
+			hint := "there is nothing left to refuse"
+			if s == Active {
+				hint = fmt.Sprintf("schoolgate changes revert %d ends it", id)
+			}
+			return Entry{}, refuse(hint, "change %d is %s", id, s)
+		}
+		return Entry{Kind: KindRefused, Change: id, By: who.Name, Role: d.role(who), Why: why}, nil
+	})
+}
+
+// Revert proposes to end a change that is in force. It does end at once unless that opens what a second person agreed to
+// close: then Needs is Approval.
+func (d *Desk) Revert(id int, by, why, risk string) (*Change, error) {
+	who, err := d.person(by)
+	if err != nil {
+		return nil, err
+	}
+	if why, err = text("--why", why, true); err != nil {
+		return nil, err
+	}
+	if risk, err = text("--risk", risk, false); err != nil {
+		return nil, err
+	}
+	return d.add(func(b *Book, now time.Time) (Entry, error) {
+		c, err := find(b, id)
+		if err != nil {
+			return Entry{}, err
+		}
+		if s := c.State(now); s != Active {
+			hint := "schoolgate changes list shows what is in force"
+			if s == Pending {
+				hint = fmt.Sprintf("schoolgate changes refuse %d ends it", id)
+			}
+			return Entry{}, refuse(hint, "change %d is %s", id, s)
+		}
+		for _, o := range b.changes {
+			if o.Action == Revert && o.Of == id && o.State(now) == Pending {
+				return Entry{}, refuse(fmt.Sprintf("schoolgate changes approve %d, by somebody else", o.ID), "that is proposed already, as change %d", o.ID)
+			}
+		}
+		e := Entry{Kind: KindProposed, What: &What{Action: Revert, Of: id}, By: who.Name, Role: d.role(who), Why: why, Risk: risk}
+		if d.File.Changes.Approval == config.SecondPerson && c.Tightens() && c.ApprovedBy != "" {
+			if e.Needs = Approval; risk == "" {
+				return Entry{}, refuse("--risk TEXT says what could come of it", "ending change %d opens the filter, which needs a risk note", id)
+			}
+		}
+		return e, nil
+	})
+}
+
+// add writes what decide gives, and returns the change that it is about.
+func (d *Desk) add(decide func(b *Book, now time.Time) (Entry, error)) (*Change, error) {
+	var e Entry
+	b, err := d.Log.Update(func(b *Book, now time.Time) ([]Entry, error) {
+		var err error
+		if e, err = decide(b, now); err != nil {
+			return nil, err
+		}
+		e.Via = d.Via
+		return []Entry{e}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	id := e.Change
+	if e.Kind == KindProposed {
+		id = b.Head.Count // it is the last line
+	}
+	return find(b, id)
+}
+
+func find(b *Book, id int) (*Change, error) {
+	c, ok := b.Change(id)
+	if !ok {
+		return nil, refuse("schoolgate changes list --all shows them", "no change has the number %d", id)
+	}
+	return c, nil
+}
+
+func open(b *Book, now time.Time) (n int) {
+	for _, c := range b.changes {
+		if s := c.State(now); s == Pending || s == Active {
+			n++
+		}
+	}
+	return n
+}
+
+// person finds who somebody is, by the list of people where there is one.
+func (d *Desk) person(name string) (config.Person, error) {
+	name = strings.Join(strings.Fields(name), " ")
+	if !strings.ContainsFunc(name, unicode.IsLetter) || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return config.Person{}, refuse(`--by "A. Lead" says who you are`, "%q is nobody's name", name)
+	}
+	if len(d.File.Changes.People) == 0 {
+		return config.Person{Name: name}, nil
+	}
+	p, ok := d.File.Changes.Person(name)
+	if !ok {
+		return p, refuse("changes.people of the configuration says who may", "%s is not among those who may change the filter", name)
+	}
+	return p, nil
+}
+
+// role is what the log says of a person's role: nothing, where nobody has one.
+func (d *Desk) role(p config.Person) string {
+	if len(d.File.Changes.People) == 0 {
+		return ""
+	}
+	return p.Role.String()
+}
+
+// text is what a person wrote, on one line.
+func text(flag, s string, required bool) (string, error) {
+	s = strings.Join(strings.Fields(s), " ")
+	switch {
+	case s == "" && required:
+		return "", refuse(flag+" TEXT says so", "%s", map[string]string{"--why": "a reason is needed", "--risk": "a risk note is needed: what could come of it, and for whom"}[flag])
+	case len(s) > maxText:
+		return "", refuse("write it shorter", "%s is longer than %d bytes", flag, maxText)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+		return "", refuse("write plain text", "%s holds bytes that are no text", flag)
+	}
+	return s, nil
+}
+
+// possible refuses what no change may do, whoever agrees.
+func (d *Desk) possible(w What) error {
+	for _, c := range append(append([]string(nil), w.On...), w.Off...) {
+		if c == config.IllegalTier {
+			return refuse("there is nothing to change about it", "the illegal tier is refused to everyone, and no change touches it")
+		}
+	}
+	if w.Name != "" && d.Illegal != nil && d.Illegal(w.Name) {
+		return refuse("there is nothing to change about it", "the illegal tier holds this name: it is refused to everyone, and no change touches it")
+	}
+	if w.Action == Revert || !w.sound() {
+		return refuse("schoolgate help changes", "that is no change")
+	}
+	return nil
+}
+
+// needs is what a proposal waits for. What tightens applies at once, since a child may be looking at it now; but a block
+// of everything below a public suffix is more likely a slip than a danger.
+func (d *Desk) needs(w What) Need {
+	switch {
+	case d.File.Changes.Approval == config.NoApproval:
+		return Nothing
+	case w.Opens() || w.Action == Block && w.Name.IsPublicSuffix():
+		return Approval
+	}
+	return Review
+}
+
+// life checks when a change ends, and gives an end to what opens the filter and has none.
+func (d *Desk) life(e *Entry, now time.Time) error {
+	until := e.Until
+	if e.For != 0 && !until.IsZero() {
+		return refuse("give one of the two", "--until and --for together")
+	}
+	if e.For == 0 && until.IsZero() {
+		if !e.What.Opens() {
+			return nil
+		}
+		e.For = d.File.Changes.AllowFor.Std()
+	}
+	life := e.For
+	if !until.IsZero() {
+		life = until.Sub(now)
+	}
+	if life < minLife {
+		return refuse("give a time that is still to come", "that would end at once")
+	}
+	if most := d.File.Changes.MaxFor; e.What.Opens() && life > most.Std() {
+		return refuse("changes.max_for of the configuration sets the longest; what is to stay belongs into the configuration file", "that would hold for longer than %v", most)
+	}
+	return nil
+}
+
+// works refuses a change that could not be, or that would change nothing.
+func (d *Desk) works(b *Book, w What, now time.Time) error {
+	active := b.Active(now)
+	before, _ := Effective(d.File, active)
+	trial := &Change{ID: -1, What: w}
+	after, without := Effective(d.File, append(active, trial))
+	if err := without[trial.ID]; err != nil {
+		return refuse("schoolgate explain shows what decides now", "%s: %v", w, err)
+	}
+	if before.Equal(after) {
+		return refuse("schoolgate changes list shows what is in force", "%s: that is so already", w)
+	}
+	return nil
+}
