@@ -93,6 +93,12 @@ func (k *checker) sized(path string, s, least, most Size) {
 	}
 }
 
+func (k *checker) counted(path string, n, least, most int) {
+	if n < least || n > most {
+		k.refusef(path, fmt.Sprintf("write a number from %d to %d", least, most), "%d is out of bounds", n)
+	}
+}
+
 // distinct reports the second and later of equal elements at path.
 func distinct[T comparable](path string, elements []T, say func(path string, first int)) {
 	first := make(map[T]int, len(elements))

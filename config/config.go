@@ -132,7 +132,23 @@ type List struct {
 	Every    Duration `toml:"every"`    // how often to look for a new version
 	MaxSize  Size     `toml:"max_size"` // as fetched, and ten times that once unpacked
 	SHA256   string   `toml:"sha256"`   // optional, of the source as fetched, lower-case hexadecimal; another version is then refused
+
+	Mirrors      []string      `toml:"mirrors"`       // other addresses of the same list, asked in order when the source fails
+	MinisignKey  string        `toml:"minisign_key"`  // optional, the maker's public key in base64: only what it signed is taken
+	Signature    string        `toml:"signature"`     // where the signature is; "" is the source with ".minisig" behind its path
+	MaxAge       Duration      `toml:"max_age"`       // without a look that went well, until the list counts as stale; 0 is twice Every
+	MaxShrink    int           `toml:"max_shrink"`    // percent of its entries that a new version may lose; 0 is the default
+	MaxGrowth    int           `toml:"max_growth"`    // percent that it may gain; 0 is the default
+	MaxConflicts int           `toml:"max_conflicts"` // names that schools need or that are popular which an update may newly block without a person's word
+	Accept       []domain.Name `toml:"accept"`        // public suffixes taken as entries all the same, and conflicts that are meant
 }
+
+// What a List holds that says nothing else.
+const (
+	DefaultMaxShrink    = 50  // percent
+	DefaultMaxGrowth    = 200 // percent
+	DefaultMaxConflicts = 3   // names
+)
 
 // Update is how lists are kept fresh.
 type Update struct {

@@ -25,7 +25,10 @@ type requirer interface{ required() []string }
 
 func (g *Group) setDefaults() { g.Internet = true }
 
-func (l *List) setDefaults() { l.Every, l.MaxSize = Duration(day), 64<<20 }
+func (l *List) setDefaults() {
+	l.Every, l.MaxSize = Duration(day), 64<<20
+	l.MaxShrink, l.MaxGrowth, l.MaxConflicts = DefaultMaxShrink, DefaultMaxGrowth, DefaultMaxConflicts
+}
 
 func (*Group) required() []string  { return []string{"name"} }
 func (*Hours) required() []string  { return []string{"from", "to"} }

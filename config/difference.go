@@ -52,6 +52,8 @@ func (d *differ) table(subject string, old, new reflect.Value) {
 			d.table(subject+key+".", o, n)
 		case o.Kind() == reflect.Slice && isTable(o.Type().Elem()) && o.Type().Elem() != reflect.TypeFor[Hours]():
 			d.keyed(key, o, n)
+		case key == "mirrors":
+			d.sayf("%smirrors changed, now: %s", subject, strings.Join(redacted(texts(n)), ", "))
 		case o.Kind() == reflect.Slice:
 			d.elements(subject, key, old.Type(), texts(o), texts(n))
 		default:
@@ -64,7 +66,7 @@ func (d *differ) scalar(subject, key string, old, new reflect.Value) {
 	switch {
 	case key == "user":
 		d.sayf("%s%s changed", subject, key)
-	case key == "source" && redact(old.String()) == redact(new.String()):
+	case (key == "source" || key == "signature") && redact(old.String()) == redact(new.String()):
 		d.sayf("%s%s changed at %s", subject, key, redact(new.String()))
 	case key == "internet" && new.Bool():
 		d.sayf("%sno longer cut off", subject)
@@ -87,7 +89,7 @@ func (d *differ) scalar(subject, key string, old, new reflect.Value) {
 
 func shown(key string, v reflect.Value) string {
 	s := text(v)
-	if key == "source" {
+	if key == "source" || key == "signature" {
 		s = redact(s)
 	}
 	if s == "" || v.Kind() == reflect.String {
@@ -205,6 +207,15 @@ func wording(subject, key string, in reflect.Type) (has, hasNot string) {
 		}
 	}
 	return subject + key + " now has %s", subject + key + " no longer has %s"
+}
+
+// redacted is addresses that may be shown.
+func redacted(addresses []string) []string {
+	out := make([]string, len(addresses))
+	for i, a := range addresses {
+		out[i] = redact(a)
+	}
+	return out
 }
 
 func texts(v reflect.Value) []string {

@@ -16,6 +16,12 @@ import (
 // None named reads all that are for blocking. open gives the unpacked tar from its beginning and is called twice, since a
 // link or a usage may stand behind what it speaks of. Nothing is ever written anywhere.
 func Archive(open func() (io.ReadCloser, error), sel []string, add func(blocklist.Rule) error) (Report, error) {
+	p := &parser{add: add}
+	err := p.archive(open, sel)
+	return p.rep, err
+}
+
+func (p *parser) archive(open func() (io.ReadCloser, error), sel []string) error {
 	t := newTree()
 	err := eachEntry(open, func(h *tar.Header, r io.Reader) error {
 		mode, err := entryMode(h)
@@ -29,12 +35,11 @@ func Archive(open func() (io.ReadCloser, error), sel []string, add func(blocklis
 		return err
 	})
 	if err != nil {
-		return Report{}, err
+		return err
 	}
-	p := &parser{add: add}
 	chosen, err := p.choose(t, sel)
 	if err != nil {
-		return p.rep, err
+		return err
 	}
 	wanted := t.wanted(chosen)
 	err = eachEntry(open, func(h *tar.Header, r io.Reader) error {
@@ -44,16 +49,16 @@ func Archive(open func() (io.ReadCloser, error), sel []string, add func(blocklis
 		return nil
 	})
 	if err != nil {
-		return p.rep, err
+		return err
 	}
-	return p.rep, p.verdict()
+	return p.verdict()
 }
 
 // choose is tree.choose with what was passed over noted in the report.
 func (p *parser) choose(t *tree, sel []string) ([]category, error) {
 	chosen, passed, err := t.choose(sel)
 	for _, name := range passed {
-		p.rep.skip(Problem{File: name + "/domains", Text: "the whole directory", Reason: AllowList}, 1)
+		p.note(Problem{File: name + "/domains", Text: "the whole directory", Reason: AllowList}, 1)
 	}
 	return chosen, err
 }
@@ -64,11 +69,12 @@ func eachEntry(open func() (io.ReadCloser, error), do func(*tar.Header, io.Reade
 		return err
 	}
 	defer r.Close()
-	for in := tar.NewReader(r); ; {
+	tail := &tail{r: r}
+	for in := tar.NewReader(tail); ; {
 		h, err := in.Next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return tail.end()
 		case errors.Is(err, tar.ErrInsecurePath):
 			return fmt.Errorf("%w: path %q leads out of it", ErrArchive, clip(h.Name))
 		case err != nil:
@@ -80,6 +86,35 @@ func eachEntry(open func() (io.ReadCloser, error), do func(*tar.Header, io.Reade
 			return err
 		}
 	}
+}
+
+// tail remembers the last block of a tar. An archive cut between two entries looks whole to a reader of entries; the
+// blocks of zeros that end it are missing all the same.
+type tail struct {
+	r    io.Reader
+	last [512]byte
+}
+
+func (t *tail) Read(b []byte) (int, error) {
+	n, err := t.r.Read(b)
+	if n >= len(t.last) {
+		copy(t.last[:], b[n-len(t.last):])
+	} else {
+		copy(t.last[:], t.last[n:])
+		copy(t.last[len(t.last)-n:], b[:n])
+	}
+	return n, err
+}
+
+// end reads what is left, which checks the sums of the packing, and says whether the archive is whole.
+func (t *tail) end() error {
+	if _, err := io.Copy(io.Discard, t); err != nil {
+		return fmt.Errorf("reading tar: %w", err)
+	}
+	if t.last != [512]byte{} {
+		return ErrCut
+	}
+	return nil
 }
 
 // entryMode gives the type of a tar entry; of the modes in the header only the type field is believed.

@@ -10,23 +10,24 @@ import (
 
 // Dir reads a directory in the same layout as Archive. Links are followed only inside of it.
 func Dir(dir string, sel []string, add func(blocklist.Rule) error) (Report, error) {
-	return directory(dir, DefaultMaxSize*Unpack, sel, add)
+	p := &parser{add: add}
+	err := p.directory(dir, DefaultMaxSize*Unpack, sel)
+	return p.rep, err
 }
 
-func directory(dir string, limit int64, sel []string, add func(blocklist.Rule) error) (Report, error) {
+func (p *parser) directory(dir string, limit int64, sel []string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return Report{}, err
+		return err
 	}
 	defer root.Close()
 	t, err := walk(root)
 	if err != nil {
-		return Report{}, err
+		return err
 	}
-	p := &parser{add: add}
 	chosen, err := p.choose(t, sel)
 	if err != nil {
-		return p.rep, err
+		return err
 	}
 	wanted := t.wanted(chosen)
 	left := limit
@@ -36,10 +37,10 @@ func directory(dir string, limit int64, sel []string, add func(blocklist.Rule) e
 			continue
 		}
 		if left, err = p.rootFile(root, file, label, left); err != nil {
-			return p.rep, err
+			return err
 		}
 	}
-	return p.rep, p.verdict()
+	return p.verdict()
 }
 
 // rootFile reads one file of a directory and gives what is left of the limit.

@@ -14,6 +14,9 @@ var (
 	ErrRegex       = errors.New("a list of regular expressions, which is not supported")
 	ErrNotAList    = errors.New("not a list of this format")
 	ErrNoDomain    = errors.New("no entry of it names a domain to block")
+	ErrLongLine    = errors.New("a line of more than 64 KiB, as no list has")
+	ErrPages       = errors.New("a list of web pages, such as a file urls: a DNS filter would block whole sites for one page each")
+	ErrCut         = errors.New("cut off: it ends in the middle")
 	ErrTooLarge    = errors.New("larger than allowed once unpacked")
 	ErrCompression = errors.New("compression that is not supported")
 	ErrArchive     = errors.New("unsafe or misplaced archive")
@@ -29,6 +32,8 @@ func (p *parser) verdict() error {
 		return ErrEmpty
 	case r.Skipped[Pattern] > r.Entries/2:
 		return ErrRegex
+	case p.paged > r.Entries/2:
+		return fmt.Errorf("%w: %d of %d entries", ErrPages, p.paged, r.Entries)
 	case p.unreadable > r.Entries/2:
 		return fmt.Errorf("%w: %d of %d entries are unreadable (skipped: %s)", ErrNotAList, p.unreadable, r.Entries, r.skipped())
 	case r.Rules == 0:

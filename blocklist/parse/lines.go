@@ -3,6 +3,7 @@ package parse
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 )
@@ -17,25 +18,21 @@ type lines struct {
 	held  int    // bytes of buf in use
 	block string // whole lines not yet given out
 	begun bool   // the first bytes have been looked at
-	over  bool   // inside a line that is too long
 	err   error  // what ended the stream, io.EOF included
 }
 
 func newLines(r io.Reader) *lines { return &lines{r: r, buf: make([]byte, maxLine)} }
 
-// next gives a line without its line feed. Of a line that is too long it gives the beginning. At the end of the stream, and
-// at an error, ok is false.
-func (l *lines) next() (line string, long, ok bool) {
+// next gives a line without its line feed. At the end of the stream, and at an error, ok is false.
+func (l *lines) next() (line string, ok bool) {
 	for l.block == "" {
 		if l.err != nil {
-			return "", false, false
+			return "", false
 		}
-		if head, long := l.fill(); long {
-			return head, true, true
-		}
+		l.fill()
 	}
 	line, l.block, _ = strings.Cut(l.block, "\n")
-	return line, false, true
+	return line, true
 }
 
 // end is the error that ended the stream, nil for its end.
@@ -46,8 +43,8 @@ func (l *lines) end() error {
 	return l.err
 }
 
-// fill reads on until there is a block, an error, or a line too long, of which it gives the head.
-func (l *lines) fill() (head string, long bool) {
+// fill reads on until there is a block or an error.
+func (l *lines) fill() {
 	start, err := l.held, error(nil)
 	for idle := 0; l.held < len(l.buf) && err == nil; {
 		var n int
@@ -62,7 +59,7 @@ func (l *lines) fill() (head string, long bool) {
 	if !l.begun {
 		l.begun = true
 		if l.err = sniffText(l.buf[:l.held]); l.err != nil {
-			return "", false
+			return
 		}
 		if bom := []byte("\ufeff"); bytes.HasPrefix(l.buf[:l.held], bom) {
 			l.held = copy(l.buf, l.buf[len(bom):l.held])
@@ -71,29 +68,37 @@ func (l *lines) fill() (head string, long bool) {
 	}
 	if bytes.IndexByte(fresh, 0) >= 0 {
 		l.err = ErrBinary
-		return "", false
+		return
 	}
 	l.err = err
 	cut := bytes.LastIndexByte(l.buf[:l.held], '\n') + 1
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		cut = l.held
+	case cut == 0 && err == nil && l.held == len(l.buf):
+		l.err = ErrLongLine
 	}
-	if cut == 0 {
-		if err != nil {
-			return "", false
-		}
-		first := !l.over
-		head, l.held, l.over = string(l.buf[:maxProblemText]), 0, true
-		return head, first
-	}
-	text := l.buf[:cut]
-	if l.over { // the rest of the line that was too long
-		_, text, _ = bytes.Cut(text, []byte("\n"))
-		l.over = false
-	}
-	l.block = string(text)
+	l.block = string(l.buf[:cut])
 	l.held = copy(l.buf, l.buf[cut:l.held])
-	return "", false
+}
+
+// Sniff tells from the first bytes of a source as it was fetched what is certainly no list: a web page, a pointer, text
+// in UTF-16, compression that is not supported. What it lets pass may still be none.
+func Sniff(head []byte) error {
+	switch kind := magic(head); kind {
+	case gzipped, zstandard, tarball:
+		return nil
+	case plain:
+		if err := sniffText(head); err != nil {
+			return err
+		}
+		if bytes.IndexByte(head, 0) >= 0 {
+			return ErrBinary
+		}
+		return nil
+	default:
+		return fmt.Errorf("%w: %s", ErrCompression, kind)
+	}
 }
 
 // sniffText tells from its first bytes what is no list. No format has a line that begins with "<".
@@ -103,6 +108,9 @@ func sniffText(b []byte) error {
 	}
 	if kind := magic(b); kind != plain {
 		return ErrBinary
+	}
+	if err := foreignHead(b); err != nil {
+		return err
 	}
 	b = bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\ufeff")))
 	switch {

@@ -56,18 +56,18 @@ func TestNotAList(t *testing.T) {
 
 func TestLongLine(t *testing.T) {
 	many := "0.0.0.0" + strings.Repeat(" name.example", 4000) // long, but legal
-	text := "0.0.0.0 a.example\n" + many + "\n0.0.0.0 " + strings.Repeat("x", 3*maxLine) + "\n0.0.0.0 b.example\n# " +
-		strings.Repeat("x", maxLine)
+	text := "0.0.0.0 a.example\n" + many + "\n0.0.0.0 b.example\n"
 	var got []string
-	rep, err := Text(strings.NewReader(text), config.FormatHosts, collect(&got))
-	if err != nil || len(got) != 4002 || got[4001] != "+b.example" {
+	if _, err := Text(strings.NewReader(text), config.FormatHosts, collect(&got)); err != nil || len(got) != 4002 || got[4001] != "+b.example" {
 		t.Errorf("got %d rules, error %v", len(got), err)
 	}
-	if rep.Skipped[LongLine] != 2 || rep.Lines != 5 {
-		t.Errorf("got %+v", rep)
-	}
-	if p := rep.Problems[0]; p.Line != 3 || len(p.Text) > maxProblemText {
-		t.Errorf("got %v", p)
+	for name, line := range map[string]string{
+		"a name": strings.Repeat("x", maxLine), "a comment": "# " + strings.Repeat("x", maxLine), "at the end": strings.Repeat("x", 3*maxLine) + "\n",
+	} {
+		_, err := Text(strings.NewReader(text+line), config.FormatHosts, func(blocklist.Rule) error { return nil })
+		if !errors.Is(err, ErrLongLine) || !strings.Contains(err.Error(), "after line 3") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"schoolgate/blocklist"
@@ -15,14 +16,18 @@ import (
 // parser carries what is known between the lines of one source.
 type parser struct {
 	add        func(blocklist.Rule) error
+	accept     []domain.Name // public suffixes that are entries all the same
+	keep       int           // problems told one by one, if more than MaxProblems
 	rep        Report
 	file       string // see Problem.File
 	at         int    // line number in file
 	line       string // the line itself
 	bad        bool   // the line is unreadable
 	unreadable int    // entries that were
-	zone       zone   // rpz
-	err        error  // of add
+	paged      int    // names of plain lists that are web pages
+	foreign    foreign
+	zone       zone  // rpz
+	err        error // of add
 }
 
 // Text reads one text list and gives its rules to add, which may keep them. Rule.Name may share memory with the names
@@ -42,25 +47,28 @@ func (p *parser) text(r io.Reader, f config.Format) error {
 	if err != nil {
 		return err
 	}
-	p.at, p.zone = 0, zone{}
+	p.at, p.zone, p.foreign = 0, zone{}, foreign{}
 	l := newLines(r)
 	for p.err == nil {
-		line, long, ok := l.next()
+		line, ok := l.next()
 		if !ok {
 			break
 		}
 		p.at++
 		p.rep.Lines++
 		p.line, p.bad = line, false
-		if long {
-			p.rep.Entries++
-			p.skip(LongLine, line)
-		} else if line = trim(line); line != "" {
+		if line = trim(line); line != "" {
+			if err := p.foreign.look(line); err != nil {
+				return err
+			}
 			read(line)
 		}
 		if p.bad {
 			p.unreadable++
 		}
+	}
+	if err := p.foreign.verdict(); err != nil && p.err == nil {
+		return err
 	}
 	if p.err != nil {
 		return p.err
@@ -109,11 +117,15 @@ func (p *parser) rule(name string, s blocklist.Scope, except bool) {
 	n, err := domain.Parse(name)
 	switch {
 	case err != nil:
-		p.skip(misread(name), name)
+		why := misread(name)
+		if why == Page {
+			p.paged++
+		}
+		p.skip(why, name)
 	case n != "" && isDigit(n[len(n)-1]) && numeric(string(n)):
 		p.skip(misreadNumber(string(n)), name)
 	case ofTheMachine(n):
-	case !underCommon(n) && n.IsPublicSuffix():
+	case !underCommon(n) && n.IsPublicSuffix() && !slices.Contains(p.accept, n):
 		p.skip(PublicSuffix, name)
 	default:
 		p.rep.Rules++
@@ -132,7 +144,7 @@ func (p *parser) skip(why Reason, text string) {
 	if len(p.line) <= maxProblemText {
 		text = trim(p.line)
 	}
-	p.rep.skip(Problem{File: p.file, Line: p.at, Text: text, Reason: why}, 1)
+	p.note(Problem{File: p.file, Line: p.at, Text: text, Reason: why}, 1)
 }
 
 // misread says why a word is no domain name.

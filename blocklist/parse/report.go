@@ -12,9 +12,8 @@ type Reason uint8
 
 // The reasons. The first group are lines that cannot be read; the second are understood, but name no domain to block.
 const (
-	Syntax   Reason = iota // not a line of this format
-	BadName                // no host name can look like this
-	LongLine               // longer than 64 KiB
+	Syntax  Reason = iota // not a line of this format
+	BadName               // no host name can look like this
 
 	Address      // an IP address or network
 	PublicSuffix // com, co.uk: would block every site below it
@@ -33,7 +32,7 @@ const (
 
 func (r Reason) String() string {
 	return [reasons]string{
-		"syntax", "bad name", "long line", "address", "public suffix", "page", "pattern", "cosmetic", "modifier",
+		"syntax", "bad name", "address", "public suffix", "page", "pattern", "cosmetic", "modifier",
 		"forward", "data", "trigger", "directive", "allow list",
 	}[r]
 }
@@ -41,7 +40,7 @@ func (r Reason) String() string {
 // MarshalText writes the reason as its words, as a key of JSON too.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-func (r Reason) unreadable() bool { return r <= LongLine }
+func (r Reason) unreadable() bool { return r <= BadName }
 
 // MaxProblems is how many problems a Report tells one by one.
 const MaxProblems = 20
@@ -70,7 +69,7 @@ type Report struct {
 	Entries  int            // lines that are more than a comment, a heading or nothing
 	Rules    int            // rules given to add, exceptions included
 	Skipped  map[Reason]int // entries and names that made no rule; nil when there are none
-	Problems []Problem      // the first MaxProblems of them
+	Problems []Problem      // the first MaxProblems of them, or as many as Refused was asked for
 }
 
 // String is the report in one line, without any name of the list.
@@ -96,14 +95,16 @@ func (r Report) skipped() string {
 	return strings.Join(parts, ", ")
 }
 
-func (r *Report) skip(p Problem, count int) {
+// note counts what makes no rule, and keeps as many problems one by one as were asked for.
+func (p *parser) note(pr Problem, count int) {
+	r := &p.rep
 	if r.Skipped == nil {
 		r.Skipped = make(map[Reason]int)
 	}
-	r.Skipped[p.Reason] += count
-	if len(r.Problems) < MaxProblems {
-		p.Text = clip(p.Text)
-		r.Problems = append(r.Problems, p)
+	r.Skipped[pr.Reason] += count
+	if len(r.Problems) < max(p.keep, MaxProblems) {
+		pr.Text = clip(pr.Text)
+		r.Problems = append(r.Problems, pr)
 	}
 }
 

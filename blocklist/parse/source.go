@@ -21,47 +21,72 @@ const (
 	Unpack         = 10       // times MaxSize
 )
 
-// Source reads the list kept at path, a file or a directory, as l says: Format, Select and MaxSize. How a file is packed
+// Source reads the list kept at path, a file or a directory, as l says: Format, Select, Accept and MaxSize. How a file is packed
 // (gzip, zstd, tar within either or by itself) is told from its first bytes and never from its name. Rules and errors are
 // as with Text; an error says what is wrong and not which path, which the caller knows.
 func Source(path string, l config.List, add func(blocklist.Rule) error) (Report, error) {
+	p := &parser{add: add, accept: l.Accept}
+	err := p.source(path, l)
+	return p.rep, err
+}
+
+// Refused reads a list as Source does and tells of at most keep entries of it one by one why they make no rule.
+func Refused(path string, l config.List, keep int) (Report, error) {
+	p := &parser{add: func(blocklist.Rule) error { return nil }, accept: l.Accept, keep: keep}
+	err := p.source(path, l)
+	return p.rep, err
+}
+
+func (p *parser) source(path string, l config.List) error {
+	err := p.packed(path, l)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w (%w)", ErrCut, err)
+	}
+	return err
+}
+
+// packed reads a file of whatever packing, or a directory.
+func (p *parser) packed(path string, l config.List) error {
 	limit := int64(l.MaxSize)
 	if limit <= 0 {
 		limit = DefaultMaxSize
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return Report{}, err
+		return err
 	}
 	wantsTree := l.Format == config.FormatUT1 || l.Format == config.FormatAuto
 	switch {
 	case info.IsDir() && wantsTree:
-		return directory(path, limit*Unpack, l.Select, add)
+		return p.directory(path, limit*Unpack, l.Select)
 	case info.IsDir():
-		return Report{}, fmt.Errorf("%w: a directory can only be a list of format ut1", ErrArchive)
+		return fmt.Errorf("%w: a directory can only be a list of format ut1", ErrArchive)
 	case !info.Mode().IsRegular():
-		return Report{}, fmt.Errorf("%w: neither a file nor a directory", ErrArchive)
+		return fmt.Errorf("%w: neither a file nor a directory", ErrArchive)
 	case info.Size() > limit:
-		return Report{}, fmt.Errorf("%w: %d bytes as fetched, %d are allowed", ErrTooLarge, info.Size(), limit)
+		return fmt.Errorf("%w: %d bytes as fetched, %d are allowed", ErrTooLarge, info.Size(), limit)
 	}
 	open := func() (io.ReadCloser, error) { return unpack(path, limit*Unpack) }
 	r, err := open()
 	if err != nil {
-		return Report{}, err
+		return err
 	}
 	defer r.Close()
 	b := bufio.NewReaderSize(r, 4<<10)
 	head, err := b.Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return Report{}, err
+		return err
 	}
 	switch isTar := magic(head) == tarball; {
 	case isTar && wantsTree:
-		return Archive(open, l.Select, add)
+		return p.archive(open, l.Select)
 	case isTar:
-		return Report{}, fmt.Errorf("%w: a tar can only be a list of format ut1", ErrArchive)
+		return fmt.Errorf("%w: a tar can only be a list of format ut1", ErrArchive)
 	}
-	return Text(b, l.Format, add)
+	if err := p.text(b, l.Format); err != nil {
+		return err
+	}
+	return p.verdict()
 }
 
 // unpack opens a file and undoes its compression. Reading more than limit bytes from it is ErrTooLarge.
@@ -79,7 +104,9 @@ func unpack(path string, limit int64) (io.ReadCloser, error) {
 	u := &unpacked{r: b, left: limit, file: f}
 	switch kind := magic(head); kind {
 	case gzipped:
-		u.r, err = gzip.NewReader(b)
+		if u.r, err = gzip.NewReader(b); errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
 	case zstandard:
 		var z *zstd.Decoder
 		// One goroutine less and a bounded window: a list is small, the machine too.

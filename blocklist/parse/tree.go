@@ -241,7 +241,7 @@ func (p *parser) pages(r io.Reader) error {
 	l := newLines(r)
 	count := 0
 	for {
-		line, _, ok := l.next()
+		line, ok := l.next()
 		if !ok {
 			break
 		}
@@ -252,7 +252,7 @@ func (p *parser) pages(r io.Reader) error {
 	}
 	if count > 0 {
 		p.rep.Entries += count
-		p.rep.skip(Problem{File: p.file, Text: "every line", Reason: Page}, count)
+		p.note(Problem{File: p.file, Text: "every line", Reason: Page}, count)
 	}
 	return l.end()
 }
