@@ -49,10 +49,10 @@ const maxProblemText = 120 // bytes
 
 // Problem is one line, or name on it, that made no rule.
 type Problem struct {
-	File   string // of an archive or directory: the file in it; else ""
-	Line   int    // from 1; 0 when it is about the whole file
-	Text   string // the line, cut to 120 bytes
-	Reason Reason
+	File   string `json:"file,omitempty"` // of an archive or directory: the file in it; else ""
+	Line   int    `json:"line"`           // from 1; 0 when it is about the whole file
+	Text   string `json:"text,omitempty"` // the line, cut to 120 bytes
+	Reason Reason `json:"reason"`
 }
 
 func (p Problem) String() string {

@@ -6,16 +6,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"schoolgate/blocklist"
-	"schoolgate/blocklist/parse"
 	"schoolgate/config"
 )
-
-// maxShrink is the part of its rules that a list may lose from one version to the next. Whoever wants a version that
-// lost more pins it by sha256 in the configuration, or removes the list's .raw file.
-const maxShrink = 0.5
 
 // errDamaged is a version that was fetched whole and is so no longer, or that came from another address.
 var errDamaged = errors.New("the fetched version was lost before it was read")
@@ -27,9 +23,11 @@ func (c *compiler) prepare(l config.List) (*entry, error) {
 	e := &entry{list: l, was: m, now: m, info: infoOf(l, m)}
 	e.now.Source, e.now.Config = display(l.Source), configured(l)
 	var err error
-	if remote(l.Source) {
+	switch {
+	case m.Held != nil:
+	case remote(l.Source):
 		err = c.prepareRemote(e)
-	} else {
+	default:
 		err = c.prepareLocal(e)
 	}
 	if err != nil {
@@ -90,7 +88,7 @@ func (c *compiler) prepareRemote(e *entry) error {
 // read where it is.
 func (c *compiler) prepareLocal(e *entry) error {
 	l := e.list
-	mark, is := fingerprint(l.Source)
+	mark, is := mark(l)
 	same := mark == e.now.Fingerprint && e.now.SourceID == identity(l)
 	e.now.Fingerprint, e.now.Candidate = mark, nil
 	switch {
@@ -99,6 +97,9 @@ func (c *compiler) prepareLocal(e *entry) error {
 		if e.now.Failures == 0 {
 			e.refuse(e.err, false, c)
 		}
+		return nil
+	case is == directory && l.MinisignKey != "":
+		e.refuse(&SignatureError{"a directory has none"}, true, c)
 		return nil
 	case is == directory:
 		e.path = l.Source
@@ -132,62 +133,140 @@ func (c *compiler) prepareLocal(e *entry) error {
 
 // accept puts a new version in place of the last good copy, or says in the entry why not. The bytes come first, then
 // what is known of them: a power cut in between only makes the next fetch unconditional.
-func (c *compiler) accept(e *entry, cand candidate) error {
+func (c *compiler) accept(e *entry, cand version) error {
 	next := c.dir.next(e.list.Name)
-	rep, stop, err := c.count(next, e.list)
+	found, stop, err := c.inspect(next, e.list)
 	if stop != nil {
 		return stop
 	}
 	if err == nil {
-		err, stop = c.shrunk(e, cand, rep.Rules)
+		err, stop = c.compare(e, &cand, found)
 	}
 	if stop != nil {
 		return stop
 	}
 	if err != nil {
-		e.refuse(err, true, c)
+		e.refuse(err, c.blame(e, cand), c)
 		return nil
+	}
+	cand.Rules = found.Rules
+	if c.mustWait(e, cand) {
+		return c.park(e, cand)
+	}
+	if err := c.keepBefore(e, cand); err != nil {
+		return err
 	}
 	if err := rename(next, c.dir.raw(e.list.Name)); err != nil {
 		return err
 	}
 	e.accepted = true
 	e.take(cand)
-	e.now.Rules, e.now.Problems, e.now.Reading = rep.Rules, skipped(rep), reading(e.list)
+	e.now.Rules, e.now.Problems, e.now.Reading = found.Rules, skipped(found.Report), reading(e.list)
+	e.now.Skipped = found.reasons()
+	os.Remove(c.dir.wait(e.list.Name))
 	return nil
 }
 
-// take notes that the last good copy is what cand describes.
-func (e *entry) take(cand candidate) {
-	e.now.SourceID, e.now.ETag, e.now.LastModified = cand.SourceID, cand.ETag, cand.LastModified
-	e.now.SHA256, e.now.Size, e.now.Fetched = cand.SHA256, cand.Size, cand.Fetched
-	e.now.Rules, e.now.Reading = 0, ""
-	e.now.confirm(cand.Fetched)
+// take notes that the last good copy is what v describes.
+func (e *entry) take(v version) {
+	e.now.use(v)
+	e.now.Waiting, e.now.Declined, e.now.Bad = nil, nil, nil
+	e.now.confirm(v.Fetched)
 }
 
-func (c *compiler) intact(path string, cand candidate) bool {
+// mustWait says whether a person has to decide on a version. Nobody waits for a list's first version, since until then
+// its category would not be blocked at all.
+func (c *compiler) mustWait(e *entry, cand version) bool {
+	return !cand.Trusted && cand.Conflicts.New > e.list.MaxConflicts && c.comparable(e, cand)
+}
+
+// park puts a version where it waits for a person.
+func (c *compiler) park(e *entry, cand version) error {
+	if err := rename(c.dir.next(e.list.Name), c.dir.wait(e.list.Name)); err != nil {
+		return err
+	}
+	e.now.Waiting = &cand
+	e.now.Attempted, e.now.Error, e.now.Failures, e.now.Refused = c.now, "", 0, false
+	e.err = &WaitingError{New: cand.Conflicts.New, Limit: e.list.MaxConflicts}
+	return nil
+}
+
+// keepBefore keeps the last good copy beside the version that takes its place.
+func (c *compiler) keepBefore(e *entry, cand version) error {
+	if !c.dir.hasRaw(e.list.Name) || cand.SHA256 == e.now.SHA256 {
+		return nil
+	}
+	before := e.now.current()
+	if err := link(c.dir.raw(e.list.Name), c.dir.old(e.list.Name)); err != nil {
+		return err
+	}
+	e.now.Before = &before
+	return nil
+}
+
+// blame notes which address served a version that is refused for its content, and says whether all of the list's have
+// by now. Until then the next one is asked soon.
+func (c *compiler) blame(e *entry, cand version) (all bool) {
+	if cand.From == "" {
+		return true
+	}
+	e.now.Bad = append(slices.Clone(e.now.Bad), cand.From)
+	for _, a := range append([]string{e.list.Source}, e.list.Mirrors...) {
+		if !slices.Contains(e.now.Bad, addressID(a)) {
+			return false
+		}
+	}
+	e.now.Bad = nil
+	return true
+}
+
+func (c *compiler) intact(path string, v version) bool {
 	size, hexSum, err := sum(path)
-	return err == nil && size == cand.Size && hexSum == cand.SHA256
+	return err == nil && size == v.Size && hexSum == v.SHA256
 }
 
-// shrunk gives a ShrinkError when a new version has lost too much against the last good copy of the same source.
-func (c *compiler) shrunk(e *entry, cand candidate, rules int) (err, stop error) {
-	if cand.Trusted || cand.SourceID != e.now.SourceID || !c.dir.hasRaw(e.list.Name) {
+// comparable says whether a version is a newer one of the same source.
+func (c *compiler) comparable(e *entry, cand version) bool {
+	return cand.SourceID == e.now.SourceID && c.dir.hasRaw(e.list.Name)
+}
+
+// compare gives a ShrinkError or GrowthError when a new version differs too much from the last good copy of the same
+// source, and notes in cand its conflicts.
+func (c *compiler) compare(e *entry, cand *version, found inspection) (err, stop error) {
+	same := c.comparable(e, *cand)
+	old := e.now.Rules
+	unknown := e.now.Reading != reading(e.list) || old == 0
+	var before inspection
+	if same && (unknown && !cand.Trusted || len(found.hits) > 0) {
+		before, stop, err = c.inspect(c.dir.raw(e.list.Name), e.list)
+		if stop != nil {
+			return nil, stop
+		}
+		if err != nil { // the last good copy is none, read in this way: anything is better
+			same, before = false, inspection{}
+		}
+		old = before.Rules
+	}
+	cand.Conflicts = c.guard.conflicts(e.list, found.hits, before.hits, !same, c.now)
+	if cand.Trusted || !same {
 		return nil, nil
 	}
-	old := e.now.Rules
-	if e.now.Reading != reading(e.list) || old == 0 {
-		var rep parse.Report
-		rep, stop, err = c.count(c.dir.raw(e.list.Name), e.list)
-		if stop != nil || err != nil {
-			return nil, stop // the last good copy is none, read in this way: anything is better
-		}
-		old = rep.Rules
+	return resized(e.list, old, found.Rules), nil
+}
+
+// slack is how many entries a list may gain whatever its limit says: a short list that doubles is no sign of anything.
+const slack = 1000
+
+func resized(l config.List, old, new int) error {
+	shrink, growth := limit(l.MaxShrink, config.DefaultMaxShrink), limit(l.MaxGrowth, config.DefaultMaxGrowth)
+	o, n := int64(old), int64(new)
+	switch {
+	case n*100 < o*(100-shrink):
+		return &ShrinkError{Old: old, New: new, Limit: int(shrink)}
+	case n > o+slack && n*100 > o*(100+growth):
+		return &GrowthError{Old: old, New: new, Limit: int(growth)}
 	}
-	if float64(rules) < (1-maxShrink)*float64(old) {
-		return &ShrinkError{Old: old, New: rules}, nil
-	}
-	return nil, nil
+	return nil
 }
 
 func (e *entry) refuse(err error, content bool, c *compiler) {
@@ -196,33 +275,42 @@ func (e *entry) refuse(err error, content bool, c *compiler) {
 }
 
 // copyIn copies a local file to where new versions wait.
-func (c *compiler) copyIn(l config.List) (candidate, error) {
+func (c *compiler) copyIn(l config.List) (version, error) {
 	in, err := os.Open(l.Source)
 	if err != nil {
-		return candidate{}, err
+		return version{}, err
 	}
 	defer in.Close()
 	out, err := create(c.dir.next(l.Name))
 	if err != nil {
-		return candidate{}, err
+		return version{}, err
 	}
 	defer out.discard()
 	h := sha256.New()
 	n, err := io.Copy(io.MultiWriter(out, h), io.LimitReader(in, maxSize(l)+1))
 	if err != nil {
-		return candidate{}, err
+		return version{}, err
 	}
 	if n > maxSize(l) {
-		return candidate{}, &SizeError{Limit: maxSize(l)}
+		return version{}, &SizeError{Limit: maxSize(l)}
 	}
 	got := hex.EncodeToString(h.Sum(nil))
 	if l.SHA256 != "" && !strings.EqualFold(l.SHA256, got) {
-		return candidate{}, &DigestError{Want: strings.ToLower(l.SHA256), Got: got}
+		return version{}, &DigestError{Want: strings.ToLower(l.SHA256), Got: got}
+	}
+	if l.MinisignKey != "" {
+		text, err := readSignatureFile(signatureOf(l, l.Source))
+		if err == nil {
+			err = verify(l.MinisignKey, text, out.Name())
+		}
+		if err != nil {
+			return version{}, err
+		}
 	}
 	if err := out.commit(); err != nil {
-		return candidate{}, err
+		return version{}, err
 	}
-	return candidate{SourceID: identity(l), SHA256: got, Size: n, Fetched: c.now, Trusted: true}, nil
+	return version{SourceID: identity(l), SHA256: got, Size: n, Fetched: c.now, Trusted: true}, nil
 }
 
 // infoOf describes a list as the set will.

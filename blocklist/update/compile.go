@@ -51,6 +51,9 @@ type compiler struct {
 	now  time.Time
 	plan Plan
 
+	guard       *guard
+	done, total int // rules given to the builder, and about how many there are
+
 	retired map[string]*entry // prepared so far: what is found of them holds for the next start of build
 }
 
@@ -59,8 +62,12 @@ type compiler struct {
 // A new version waiting beside a last good copy is read once. It takes the place of the copy unless
 //
 //  1. it is no list: what package parse refuses, such as a web page or a file without names; or
-//  2. it has less than half of the rules that the last good copy has, read in the same way, as a damaged source would.
-//     A source that the configuration pins by SHA-256, or that is a local path, is believed.
+//  2. it has lost or gained more of the rules that the last good copy has, read in the same way, than MaxShrink and
+//     MaxGrowth of the list allow, as a damaged source would; or
+//  3. it newly blocks more essential and popular names than MaxConflicts allows. Such a version waits for a person.
+//
+// A source that the configuration pins by SHA-256, or that is a local path, is believed in 2 and 3. The copy that a new
+// version takes the place of is kept as well.
 //
 // Lists of the illegal tier that are no longer configured stay in the set while one that is has no usable copy.
 //
@@ -70,7 +77,7 @@ type compiler struct {
 // Compile needs much memory and a core for up to minutes. The program runs it in a child process of low priority; the
 // caller, or the parent, holds the lock of the folder. It is not safe to run twice at once on one folder.
 func Compile(ctx context.Context, p Plan, now time.Time) (Report, error) {
-	c := &compiler{ctx: ctx, dir: folder(p.Dir), now: now.UTC().Round(0), plan: p, retired: make(map[string]*entry)}
+	c := &compiler{ctx: ctx, dir: folder(p.Dir), now: now.UTC().Round(0), plan: p, guard: newGuard(p.Essential, p.Popular), retired: make(map[string]*entry)}
 	if err := c.dir.make(); err != nil {
 		return Report{}, fmt.Errorf("preparing the folder of lists: %w", err)
 	}
@@ -198,8 +205,15 @@ func (c *compiler) retain(without func(list string) bool) ([]*entry, error) {
 
 // fill gives all rules to the builder. again says that one of the lists proved unreadable and was marked so.
 func (c *compiler) fill(b *blocklist.Builder, in []*entry) (again bool, err error) {
+	c.done, c.total = 0, 0
+	for _, e := range in {
+		c.total += e.info.Rules
+	}
 	for i, e := range in {
+		s := c.overdue(e)
 		add := func(r blocklist.Rule) error {
+			c.tick()
+			s.add(r)
 			err := b.Add(i, r)
 			if aboutRule(err) {
 				return nil // one bad line never stops a list
@@ -228,8 +242,32 @@ func (c *compiler) fill(b *blocklist.Builder, in []*entry) (again bool, err erro
 		}
 		e.report = rep
 		e.now.Broken, e.now.Rules, e.now.Problems, e.now.Reading = "", rep.Rules, skipped(rep), reading(e.list)
+		e.now.Skipped = inspection{Report: rep}.reasons()
+		if s != nil {
+			hits, err := s.hits(e.list)
+			if err != nil {
+				return false, err
+			}
+			e.now.Conflicts = c.guard.conflicts(e.list, hits, hits, false, c.now)
+		}
 	}
 	return false, nil
+}
+
+// overdue gives a sieve for a list whose conflicts are those with other names than the guard's, or whose entries are
+// read in another way by now.
+func (c *compiler) overdue(e *entry) *sieve {
+	if c.guard == nil || e.category != "" || e.now.Conflicts.Guard == c.guard.id && e.now.Reading == reading(e.list) {
+		return nil
+	}
+	return c.guard.sieve()
+}
+
+// tick tells how far the compilation is.
+func (c *compiler) tick() {
+	if c.done++; c.plan.Progress != nil && c.done%(1<<16) == 0 {
+		c.plan.Progress(Progress{Compiling: true, Done: int64(min(c.done, c.total)), Total: int64(c.total)})
+	}
 }
 
 // aboutRule says whether an error of Builder.Add is about the rule and not about the builder.
@@ -259,9 +297,38 @@ func (c *compiler) read(path string, l config.List, add func(blocklist.Rule) err
 	return rep, stop, err
 }
 
-// count reads a source only to see whether it is a list, and how large a one.
-func (c *compiler) count(path string, l config.List) (rep parse.Report, stop, err error) {
-	return c.read(path, l, func(blocklist.Rule) error { return nil })
+// inspection is what there is to know of a version before it is used.
+type inspection struct {
+	parse.Report
+	hits map[int]bool // as sieve.hits gives them
+}
+
+// reasons counts the entries that made no rule by the words for why.
+func (i inspection) reasons() map[string]int {
+	if len(i.Skipped) == 0 {
+		return nil
+	}
+	out := make(map[string]int, len(i.Skipped))
+	for why, n := range i.Skipped {
+		out[why.String()] = n
+	}
+	return out
+}
+
+// inspect reads a source only to see whether it is a list, how large a one, and what of the guarded names it blocks.
+func (c *compiler) inspect(path string, l config.List) (found inspection, stop, err error) {
+	var s *sieve
+	if c.guard != nil {
+		s = c.guard.sieve()
+	}
+	found.Report, stop, err = c.read(path, l, func(r blocklist.Rule) error {
+		s.add(r)
+		return nil
+	})
+	if stop == nil && err == nil {
+		found.hits, stop = s.hits(l)
+	}
+	return found, stop, err
 }
 
 // note writes what is now known of a list, unless nothing has changed.

@@ -61,7 +61,7 @@ func fetchedNow(t *testing.T, dir string, l config.List, content string) {
 	m := f.readMeta(l.Name)
 	put(t, f.next(l.Name), content)
 	m.AskedID, m.Attempted = identity(l), monday
-	m.Candidate = &candidate{
+	m.Candidate = &version{
 		SourceID: identity(l), ETag: hexSum(content)[:8], SHA256: hexSum(content), Size: int64(len(content)),
 		Fetched: monday, Trusted: l.SHA256 != "",
 	}
@@ -147,7 +147,7 @@ func TestCompileKeepsLastGood(t *testing.T) {
 	}{
 		{"the same number", names("other", 100), l, nil},
 		{"half", names("game", 50), l, nil},
-		{"less than half", names("game", 49), l, &ShrinkError{Old: 100, New: 49}},
+		{"less than half", names("game", 49), l, &ShrinkError{Old: 100, New: 49, Limit: 50}},
 		{"less than half, pinned", names("game", 49), func() config.List { pinned.SHA256 = hexSum(names("game", 49)); return pinned }(), nil},
 		{"less than half, another address", names("game", 49), config.List{Name: "games", Category: "gaming", Source: "https://mirror.example/"}, nil},
 		{"web page, packed", gzipped("<!DOCTYPE html><html><body>gone</body></html>"), l, parse.ErrHTML},

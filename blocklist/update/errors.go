@@ -3,6 +3,7 @@ package update
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"schoolgate/blocklist/parse"
@@ -16,6 +17,7 @@ var (
 	ErrNoCopy    = errors.New("no copy of the list was ever accepted")
 	ErrAddress   = errors.New("the source is not a usable address")
 	ErrUnknown   = errors.New("no list of this name is configured")
+	ErrDeclined  = errors.New("the source still holds the version that a person refused")
 )
 
 // ErrNothing means that there is not one list to compile, so nothing was written.
@@ -59,10 +61,31 @@ func (e *RedirectError) Error() string { return "redirect refused: " + e.Reason 
 // ShrinkError is a new version with far fewer rules than the last good one, as a damaged or emptied source has.
 type ShrinkError struct {
 	Old, New int // rules
+	Limit    int // percent
 }
 
 func (e *ShrinkError) Error() string {
-	return fmt.Sprintf("the new version has only %d rules, the last good one %d", e.New, e.Old)
+	return fmt.Sprintf("the new version has only %d rules, the last good one %d (max_shrink %d)", e.New, e.Old, e.Limit)
+}
+
+// GrowthError is a new version with far more rules than the last good one, as a list merged with another has.
+type GrowthError struct {
+	Old, New int // rules
+	Limit    int // percent
+}
+
+func (e *GrowthError) Error() string {
+	return fmt.Sprintf("the new version has %d rules, the last good one only %d (max_growth %d)", e.New, e.Old, e.Limit)
+}
+
+// WaitingError is a new version that would block too many names that schools need or that are popular. It waits for
+// Updater.Accept or Updater.Refuse.
+type WaitingError struct {
+	New, Limit int // conflicts
+}
+
+func (e *WaitingError) Error() string {
+	return fmt.Sprintf("the new version waits for a person: it would newly block %d names that schools need or that are popular (max_conflicts %d)", e.New, e.Limit)
 }
 
 // ListError says which list an error is about. Its text is printable, at most some
@@ -84,5 +107,19 @@ func (e *ListError) Unwrap() error { return e.Err }
 func content(err error) bool {
 	var size *SizeError
 	var digest *DigestError
-	return errors.Is(err, parse.ErrEmpty) || errors.Is(err, parse.ErrHTML) || errors.As(err, &size) || errors.As(err, &digest)
+	if m, ok := errors.AsType[*mirrorsError](err); ok {
+		return !slices.ContainsFunc(m.errs, func(e error) bool { return !content(e) })
+	}
+	for _, target := range []error{parse.ErrEmpty, parse.ErrHTML, parse.ErrBinary, parse.ErrLFSPointer, parse.ErrNotAList, parse.ErrCompression} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return errors.As(err, &size) || errors.As(err, &digest)
+}
+
+// undecided says whether err is about a version that came well and that only a person keeps from being used.
+func undecided(err error) bool {
+	_, waits := errors.AsType[*WaitingError](err)
+	return waits || errors.Is(err, ErrDeclined)
 }

@@ -25,7 +25,7 @@ const (
 	maxHeader     = 64 << 10 // bytes
 	maxValidator  = 1 << 10  // bytes of an ETag or Last-Modified worth keeping
 	maxRetryAfter = 24 * time.Hour
-	sniffed       = 512 // bytes that tell a web page
+	sniffed       = 4 << 10 // bytes that tell what is no list
 )
 
 // fetcher downloads sources. It is safe for concurrent use.
@@ -41,6 +41,7 @@ type request struct {
 	etag, lastModified string // of the copy at hand, "" to fetch without conditions
 	limit              int64  // bytes
 	sha256             string // hexadecimal, "" for any
+	verbatim           bool   // not packed on the way: a digest or a signature is of the source as it is
 	progress           func(done, total int64)
 }
 
@@ -118,10 +119,9 @@ func (f *fetcher) exchange(ctx context.Context, q request, dst io.Writer, alive 
 		return result{}, ErrAddress
 	}
 	req.Header.Set("User-Agent", f.agent)
-	// What is asked for by name comes as it was sent: package parse unpacks it within bounds. A pinned source has to come
-	// as it is, or its digest would be that of the packing.
+	// What is asked for by name comes as it was sent: package parse unpacks it within bounds.
 	req.Header.Set("Accept-Encoding", "gzip")
-	if q.sha256 != "" {
+	if q.verbatim {
 		req.Header.Set("Accept-Encoding", "identity")
 	}
 	if q.etag != "" {
@@ -158,31 +158,24 @@ func (f *fetcher) exchange(ctx context.Context, q request, dst io.Writer, alive 
 	return res, nil
 }
 
-// store copies r to dst and gives its SHA-256, unless it is empty or begins as a web page does.
+// store copies r to dst and gives its SHA-256, unless it is empty or begins as no list does.
 func store(r io.Reader, dst io.Writer) (hexSum string, err error) {
 	br := bufio.NewReaderSize(r, 64<<10)
 	head, err := br.Peek(sniffed)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
-	switch {
-	case len(bytes.TrimSpace(head)) == 0 && len(head) < sniffed:
+	if len(bytes.TrimSpace(head)) == 0 && len(head) < sniffed {
 		return "", parse.ErrEmpty
-	case webPage(head):
-		return "", parse.ErrHTML
+	}
+	if err := parse.Sniff(head); err != nil {
+		return "", err
 	}
 	h := sha256.New()
 	if _, err := io.Copy(io.MultiWriter(dst, h), br); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// webPage says whether a source begins as HTML or XML does: an error page, a log-in page, a captive portal.
-func webPage(head []byte) bool {
-	head = bytes.TrimPrefix(head, []byte("\ufeff"))
-	kind := http.DetectContentType(head)
-	return strings.HasPrefix(kind, "text/html") || strings.HasPrefix(kind, "text/xml")
 }
 
 // meter reads a body up to its limit and tells how far it is.

@@ -84,7 +84,7 @@ func TestFetch(t *testing.T) {
 			handler: func(w http.ResponseWriter, r *http.Request) {
 				io.WriteString(w, r.Header.Get("Accept-Encoding"))
 			},
-			req:  request{sha256: strings.ToUpper(hexSum("identity"))},
+			req:  request{verbatim: true, sha256: strings.ToUpper(hexSum("identity"))},
 			want: result{sha256: hexSum("identity"), size: 8},
 			body: "identity",
 		},

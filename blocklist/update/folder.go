@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,39 +34,73 @@ type folder string
 
 // meta is what is known of one list besides its bytes: the .meta file.
 type meta struct {
-	Source       string     `json:"source"`    // as display gives it
-	AskedID      string     `json:"asked_id"`  // of the source asked last
-	SourceID     string     `json:"source_id"` // of the source that the last good copy came from
-	ETag         string     `json:"etag,omitempty"`
-	LastModified string     `json:"last_modified,omitempty"`
-	SHA256       string     `json:"sha256,omitempty"` // of the last good copy; of a directory its fingerprint
-	Size         int64      `json:"size,omitempty"`
-	Fingerprint  string     `json:"fingerprint,omitempty"` // local sources: as last looked at
-	Reading      string     `json:"reading,omitempty"`     // how Rules was counted
-	Rules        int        `json:"rules,omitempty"`
-	Problems     int        `json:"problems,omitempty"`
-	Broken       string     `json:"broken,omitempty"`      // infoDigest of a copy that could not be compiled
-	Fetched      time.Time  `json:"fetched,omitzero"`      // when the bytes of the last good copy came
-	Checked      time.Time  `json:"checked,omitzero"`      // when they were last known to be current
-	Attempted    time.Time  `json:"attempted,omitzero"`    // when the source was last asked, whatever came of it
-	Failures     int        `json:"failures,omitempty"`    // in a row
-	Refused      bool       `json:"refused,omitempty"`     // the last failure was about the content
-	RetryAfter   int64      `json:"retry_after,omitempty"` // seconds, as the server asked
-	Error        string     `json:"error,omitempty"`
-	Candidate    *candidate `json:"candidate,omitempty"`
+	Source       string    `json:"source"`         // as display gives it
+	AskedID      string    `json:"asked_id"`       // of the source asked last
+	SourceID     string    `json:"source_id"`      // of the source that the last good copy came from
+	From         string    `json:"from,omitempty"` // addressID of the address that served it
+	ETag         string    `json:"etag,omitempty"`
+	LastModified string    `json:"last_modified,omitempty"`
+	SHA256       string    `json:"sha256,omitempty"` // of the last good copy; of a directory its fingerprint
+	Size         int64     `json:"size,omitempty"`
+	Fingerprint  string    `json:"fingerprint,omitempty"` // local sources: as last looked at
+	Reading      string    `json:"reading,omitempty"`     // how Rules was counted
+	Rules        int       `json:"rules,omitempty"`
+	Problems     int       `json:"problems,omitempty"`
+	Broken       string    `json:"broken,omitempty"`      // infoDigest of a copy that could not be compiled
+	Fetched      time.Time `json:"fetched,omitzero"`      // when the bytes of the last good copy came
+	Checked      time.Time `json:"checked,omitzero"`      // when they were last known to be current
+	Attempted    time.Time `json:"attempted,omitzero"`    // when the source was last asked, whatever came of it
+	Failures     int       `json:"failures,omitempty"`    // in a row
+	Refused      bool      `json:"refused,omitempty"`     // the last failure was about the content
+	RetryAfter   int64     `json:"retry_after,omitempty"` // seconds, as the server asked
+	Error        string    `json:"error,omitempty"`
+	Candidate    *version  `json:"candidate,omitempty"` // the .new file: fetched whole, not yet read
+	Before       *version  `json:"before,omitempty"`    // the .old file: the version before the last good copy
+	Waiting      *version  `json:"waiting,omitempty"`   // the .wait file: read, and waiting for a person
+	Declined     *version  `json:"declined,omitempty"`  // what a person refused last
+	Held         *hold     `json:"held,omitempty"`      // a person wants this copy and no newer one
+	Bad          []string  `json:"bad,omitempty"`       // addressIDs whose last version was refused, since one was accepted
+
+	Skipped   map[string]int `json:"skipped,omitempty"`  // of the last good copy: entries that made no rule, by reason
+	Conflicts Conflicts      `json:"conflicts,omitzero"` // of the last good copy
 
 	Config asConfigured `json:"config,omitzero"`
 }
 
-// candidate describes the .new file: fetched whole, not yet read.
-type candidate struct {
+// version describes one file that was fetched or copied whole.
+type version struct {
 	SourceID     string    `json:"source_id"`
+	From         string    `json:"from,omitempty"`
 	ETag         string    `json:"etag,omitempty"`
 	LastModified string    `json:"last_modified,omitempty"`
 	SHA256       string    `json:"sha256"`
 	Size         int64     `json:"size"`
+	Rules        int       `json:"rules,omitempty"` // 0 until it was read
 	Fetched      time.Time `json:"fetched"`
-	Trusted      bool      `json:"trusted,omitempty"` // it may shrink: a person vouches for it
+	Trusted      bool      `json:"trusted,omitempty"` // it may shrink and conflict: a person vouches for it
+
+	Conflicts Conflicts `json:"conflicts,omitzero"`
+}
+
+// hold is a person's word that a list stays at its present copy.
+type hold struct {
+	At time.Time `json:"at"`
+	By string    `json:"by,omitempty"`
+}
+
+// current describes the last good copy.
+func (m *meta) current() version {
+	return version{
+		SourceID: m.SourceID, From: m.From, ETag: m.ETag, LastModified: m.LastModified, SHA256: m.SHA256, Size: m.Size,
+		Rules: m.Rules, Fetched: m.Fetched, Conflicts: m.Conflicts,
+	}
+}
+
+// use notes that the last good copy is what v describes.
+func (m *meta) use(v version) {
+	m.SourceID, m.From, m.ETag, m.LastModified = v.SourceID, v.From, v.ETag, v.LastModified
+	m.SHA256, m.Size, m.Rules, m.Fetched, m.Conflicts = v.SHA256, v.Size, v.Rules, v.Fetched, v.Conflicts
+	m.Reading, m.Skipped = "", nil
 }
 
 // fail notes what went wrong at the time now; refused says that what the source holds is to blame.
@@ -100,6 +135,8 @@ func base(list string) string {
 func (f folder) raw(list string) string  { return filepath.Join(string(f), base(list)+".raw") }
 func (f folder) next(list string) string { return filepath.Join(string(f), base(list)+".new") }
 func (f folder) meta(list string) string { return filepath.Join(string(f), base(list)+".meta") }
+func (f folder) old(list string) string  { return filepath.Join(string(f), base(list)+".old") }
+func (f folder) wait(list string) string { return filepath.Join(string(f), base(list)+".wait") }
 func (f folder) set() string             { return filepath.Join(string(f), currentSet) }
 
 // make sees to it that the folder is there.
@@ -174,7 +211,7 @@ func (f folder) sweep() error {
 func (f folder) prune(keep map[string]bool) error {
 	return f.remove(func(name string) bool {
 		stem, ending, _ := strings.Cut(name, ".")
-		return (ending == "raw" || ending == "new" || ending == "meta") && !keep[stem]
+		return slices.Contains([]string{"raw", "new", "meta", "old", "wait"}, ending) && !keep[stem]
 	})
 }
 
@@ -285,6 +322,32 @@ func syncPath(path string) error {
 	}
 	defer file.Close()
 	return file.Sync()
+}
+
+// link gives the file from a second name, or the name to a copy of it where the disk knows no second names.
+func link(from, to string) error {
+	os.Remove(to)
+	if os.Link(from, to) == nil {
+		return syncPath(filepath.Dir(to))
+	}
+	return duplicate(from, to)
+}
+
+func duplicate(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := create(to)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.commit()
 }
 
 // sum gives the size and the SHA-256 of a file.

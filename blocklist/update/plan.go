@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
 	"schoolgate/blocklist/starter"
 	"schoolgate/config"
 )
@@ -13,7 +14,7 @@ import (
 // StarterPrefix begins the names of the lists that are built in: the starter list of gaming is "starter-gaming".
 const StarterPrefix = "starter-"
 
-const maxPlan = 1 << 20 // bytes of an encoded plan
+const maxPlan = 4 << 20 // bytes of an encoded plan
 
 // Plan is what a compilation needs to know. It travels to the child process that compiles by Encode and ReadPlan, over
 // a pipe: sources may hold credentials, which have no place in arguments or the environment. So the child compiles what
@@ -22,6 +23,9 @@ type Plan struct {
 	Dir     string // of the lists' state
 	Lists   []config.List
 	Starter bool // hold the starter lists too
+
+	Essential, Popular []domain.Name  // as in Updater
+	Progress           func(Progress) // may be nil; does not travel
 }
 
 // planned is config.List with types that read back whatever their text form in the configuration is.
@@ -31,21 +35,30 @@ type planned struct {
 	Select                 []string
 	Every, MaxSize         int64
 	SHA256                 string
+
+	Mirrors                            []string
+	MinisignKey, Signature             string
+	MaxShrink, MaxGrowth, MaxConflicts int
+	Accept                             []domain.Name
 }
 
 type encodedPlan struct {
 	Dir     string
 	Lists   []planned
 	Starter bool
+
+	Essential, Popular []domain.Name
 }
 
 // Encode writes the plan for ReadPlan.
 func (p Plan) Encode(w io.Writer) error {
-	e := encodedPlan{Dir: p.Dir, Starter: p.Starter}
+	e := encodedPlan{Dir: p.Dir, Starter: p.Starter, Essential: p.Essential, Popular: p.Popular}
 	for _, l := range p.Lists {
 		e.Lists = append(e.Lists, planned{
 			Name: l.Name, Category: l.Category, Source: l.Source, Format: uint8(l.Format), Select: l.Select,
 			Every: int64(l.Every), MaxSize: int64(l.MaxSize), SHA256: l.SHA256,
+			Mirrors: l.Mirrors, MinisignKey: l.MinisignKey, Signature: l.Signature,
+			MaxShrink: l.MaxShrink, MaxGrowth: l.MaxGrowth, MaxConflicts: l.MaxConflicts, Accept: l.Accept,
 		})
 	}
 	if err := json.NewEncoder(w).Encode(e); err != nil {
@@ -62,11 +75,13 @@ func ReadPlan(r io.Reader) (Plan, error) {
 	if err := dec.Decode(&e); err != nil {
 		return Plan{}, fmt.Errorf("reading the plan: %w", err)
 	}
-	p := Plan{Dir: e.Dir, Starter: e.Starter}
+	p := Plan{Dir: e.Dir, Starter: e.Starter, Essential: e.Essential, Popular: e.Popular}
 	for _, l := range e.Lists {
 		p.Lists = append(p.Lists, config.List{
 			Name: l.Name, Category: l.Category, Source: l.Source, Format: config.Format(l.Format), Select: l.Select,
 			Every: config.Duration(l.Every), MaxSize: config.Size(l.MaxSize), SHA256: l.SHA256,
+			Mirrors: l.Mirrors, MinisignKey: l.MinisignKey, Signature: l.Signature,
+			MaxShrink: l.MaxShrink, MaxGrowth: l.MaxGrowth, MaxConflicts: l.MaxConflicts, Accept: l.Accept,
 		})
 	}
 	return p, nil
@@ -137,12 +152,14 @@ func (p Plan) wanted() []want {
 func (f folder) wantedDigest(l config.List) string {
 	m := f.readMeta(l.Name)
 	present := f.hasRaw(l.Name)
-	if remote(l.Source) {
+	if m.Held != nil {
+		// Whatever the source holds now, it is this copy.
+	} else if remote(l.Source) {
 		if m.Candidate != nil && stamp(f.next(l.Name)) != "" {
 			return changed
 		}
 	} else {
-		mark, is := fingerprint(l.Source)
+		mark, is := mark(l)
 		looked := m.SourceID == identity(l) || m.Failures > 0 // a refused file is not read over and over
 		if mark != m.Fingerprint || is != missing && !looked {
 			return changed

@@ -2,13 +2,13 @@ package update
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
 	"schoolgate/blocklist/starter"
 	"schoolgate/config"
 )
@@ -22,11 +22,13 @@ type asConfigured struct {
 	Category string   `json:"category"`
 	Format   uint8    `json:"format,omitempty"`
 	Select   []string `json:"select,omitempty"`
-	MaxSize  int64    `json:"max_size,omitempty"`
+
+	Accept  []domain.Name `json:"accept,omitempty"`
+	MaxSize int64         `json:"max_size,omitempty"`
 }
 
 func configured(l config.List) asConfigured {
-	return asConfigured{Category: l.Category, Format: uint8(l.Format), Select: slices.Clone(l.Select), MaxSize: int64(l.MaxSize)}
+	return asConfigured{Category: l.Category, Format: uint8(l.Format), Select: slices.Clone(l.Select), MaxSize: int64(l.MaxSize), Accept: slices.Clone(l.Accept)}
 }
 
 // orphan is a copy whose list is no longer configured.
@@ -39,7 +41,7 @@ func (o orphan) list() config.List {
 	c := o.meta.Config
 	return config.List{
 		Name: o.name, Category: c.Category, Source: o.meta.Source,
-		Format: config.Format(c.Format), Select: c.Select, MaxSize: config.Size(c.MaxSize),
+		Format: config.Format(c.Format), Select: c.Select, MaxSize: config.Size(c.MaxSize), Accept: c.Accept,
 	}
 }
 
@@ -143,24 +145,12 @@ func (f folder) inherit(lists []config.List) ([]renaming, error) {
 
 // takeOver copies the bytes first, then what is known of them: after a power cut in between it is done again.
 func (f folder) takeOver(l config.List, was meta, o orphan) error {
-	in, err := os.Open(f.raw(o.name))
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := create(f.raw(l.Name))
-	if err != nil {
-		return err
-	}
-	defer out.discard()
-	if _, err := io.Copy(out, in); err != nil {
-		return err
-	}
-	if err := out.commit(); err != nil {
+	if err := duplicate(f.raw(o.name), f.raw(l.Name)); err != nil {
 		return err
 	}
 	m := o.meta
 	m.Source, m.Config, m.Candidate = display(l.Source), configured(l), was.Candidate
+	m.Before, m.Waiting = nil, nil // their files stay behind
 	return f.writeMeta(l.Name, m)
 }
 

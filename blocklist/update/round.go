@@ -13,10 +13,11 @@ import (
 	"schoolgate/config"
 )
 
-// Progress is how far one list is.
+// Progress is how far one list is, or the compilation of all of them.
 type Progress struct {
-	List        string
-	Done, Total int64 // bytes; Total is -1 when the server does not say
+	List        string // "" while compiling
+	Compiling   bool
+	Done, Total int64 // bytes, of a compilation rules; Total is -1 when the server does not say
 	Finished    bool  // nothing more comes of this list; Err is set if it was not fetched
 	Err         error
 }
@@ -30,12 +31,10 @@ type picker func(l config.List, m meta, now time.Time) bool
 // round looks at the picked lists, then compiles if anything is new, then publishes. The first result tells of single
 // lists, the error of everything else.
 func (u *Updater) round(ctx context.Context, pick picker, progress func(Progress)) ([]*ListError, error) {
-	select {
-	case u.turn <- struct{}{}:
-		defer func() { <-u.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := u.take(ctx); err != nil {
+		return nil, err
 	}
+	defer u.release()
 	f := folder(u.dir)
 	plan, now := u.plan(), u.now()
 	var picked []config.List
@@ -52,9 +51,28 @@ func (u *Updater) round(ctx context.Context, pick picker, progress func(Progress
 		return nil, err
 	}
 	defer unlock()
+	return u.work(ctx, plan, picked, progress)
+}
+
+// take waits for this Updater's turn to work in the folder.
+func (u *Updater) take(ctx context.Context) error {
+	select {
+	case u.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (u *Updater) release() { <-u.turn }
+
+// work is round with the turn taken and the folder locked.
+func (u *Updater) work(ctx context.Context, plan Plan, picked []config.List, progress func(Progress)) ([]*ListError, error) {
+	f := folder(u.dir)
 	if err := f.sweep(); err != nil {
 		return nil, err
 	}
+	u.tell(f)
 	renamed, err := f.inherit(plan.Lists)
 	for _, r := range renamed {
 		u.log().Info("list renamed, its last good copy is kept", "list", r.to, "was", r.from)
@@ -66,22 +84,42 @@ func (u *Updater) round(ctx context.Context, pick picker, progress func(Progress
 	if ctx.Err() != nil {
 		return errs, ctx.Err()
 	}
-	waiting := f.waiting(plan)
+	unread := f.unread(plan)
+	plan.Progress = progress
 	err = u.bring(ctx, plan)
+	if progress != nil {
+		progress(Progress{Compiling: true, Finished: true})
+	}
 	told := make(map[string]bool)
 	for _, e := range errs {
 		told[e.List] = true
 	}
-	for _, l := range waiting {
-		if m := f.readMeta(l.Name); told[l.Name] {
+	for _, l := range unread {
+		if told[l.Name] {
 			continue
-		} else if m.Failures > 0 {
-			errs = append(errs, &ListError{List: l.Name, Err: errors.New(m.Error)})
-		} else if err == nil {
-			u.log().Info("list updated", "list", l.Name, "rules", m.Rules, "problems", m.Problems)
+		}
+		if why := u.news(f.readMeta(l.Name), l, err == nil); why != nil {
+			errs = append(errs, &ListError{List: l.Name, Err: why})
 		}
 	}
 	return errs, err
+}
+
+// news says why a version that was read just now is not in use, and logs what came of it if it is.
+func (u *Updater) news(m meta, l config.List, compiled bool) error {
+	switch {
+	case m.Failures > 0:
+		return errors.New(m.Error)
+	case m.Waiting != nil:
+		return &WaitingError{New: m.Waiting.Conflicts.New, Limit: l.MaxConflicts}
+	case !compiled:
+		return nil
+	}
+	u.log().Info("list updated", "list", l.Name, "rules", m.Rules, "problems", m.Problems)
+	if n := m.Conflicts.New; n > 0 && m.Conflicts.Since.Equal(m.Attempted) {
+		u.log().Warn("the list newly blocks names that schools need or that are popular", "list", l.Name, "names", n, "see", "schoolgate lists status "+l.Name)
+	}
+	return nil
 }
 
 // stale says whether the compiled set has to be compared with the configuration.
@@ -91,8 +129,8 @@ func (u *Updater) stale(now time.Time) bool {
 	return u.outdated && !u.compile.retry().After(now)
 }
 
-// waiting gives the lists of which a new version waits, or may wait, to be read.
-func (f folder) waiting(p Plan) []config.List {
+// unread gives the lists of which a new version waits, or may wait, to be read.
+func (f folder) unread(p Plan) []config.List {
 	var out []config.List
 	for _, l := range p.Lists {
 		if f.wantedDigest(l) == changed {
@@ -139,82 +177,6 @@ func (u *Updater) look(ctx context.Context, lists []config.List, progress func(P
 	}
 	group.Wait() // its functions return no error
 	return errs
-}
-
-// lookAt asks one source, and notes what came of it.
-func (u *Updater) lookAt(ctx context.Context, get *fetcher, l config.List, progress func(done, total int64)) error {
-	f := folder(u.dir)
-	m := f.readMeta(l.Name)
-	m.Source, m.Config = display(l.Source), configured(l)
-	if m.AskedID != identity(l) {
-		m.AskedID, m.Failures = identity(l), 0
-	}
-	if !remote(l.Source) {
-		return errors.Join(u.lookLocal(l, &m), f.writeMeta(l.Name, m))
-	}
-	err := u.lookRemote(ctx, get, l, &m, progress)
-	if ctx.Err() != nil {
-		return ctx.Err() // a stop says nothing of the source
-	}
-	if err != nil {
-		m.fail(err, content(err), u.now())
-	}
-	return errors.Join(err, f.writeMeta(l.Name, m))
-}
-
-// lookLocal confirms a source that is as it was. One that is not is read by Compile.
-func (u *Updater) lookLocal(l config.List, m *meta) error {
-	mark, is := fingerprint(l.Source)
-	m.Attempted = u.now()
-	switch {
-	case is == missing:
-		err := unreadable(l.Source)
-		m.fail(err, false, m.Attempted)
-		return err
-	case mark == m.Fingerprint && m.Failures > 0:
-		return errors.New(m.Error)
-	case mark == m.Fingerprint:
-		m.confirm(m.Attempted)
-	}
-	return nil
-}
-
-// lookRemote fetches a source, if it is not what the last good copy is already, to where new versions wait.
-func (u *Updater) lookRemote(ctx context.Context, get *fetcher, l config.List, m *meta, progress func(done, total int64)) error {
-	f := folder(u.dir)
-	q := request{source: l.Source, limit: maxSize(l), sha256: l.SHA256, progress: progress}
-	st, err := os.Stat(f.raw(l.Name))
-	ours := err == nil && st.Size() == m.Size && m.SourceID == identity(l) && m.Broken == ""
-	if ours {
-		q.etag, q.lastModified = m.ETag, m.LastModified
-	}
-	out, err := create(f.next(l.Name))
-	if err != nil {
-		return err
-	}
-	defer out.discard()
-	res, err := get.fetch(ctx, q, out)
-	now := u.now()
-	switch {
-	case err != nil:
-		return err
-	case res.notModified:
-		m.confirm(now)
-		return nil
-	case ours && res.sha256 == m.SHA256:
-		m.ETag, m.LastModified = res.etag, res.lastModified
-		m.confirm(now)
-		return nil
-	}
-	if err := out.commit(); err != nil {
-		return err
-	}
-	m.Attempted = now
-	m.Candidate = &candidate{
-		SourceID: identity(l), ETag: res.etag, LastModified: res.lastModified, SHA256: res.sha256,
-		Size: res.size, Fetched: now, Trusted: l.SHA256 != "",
-	}
-	return nil
 }
 
 // bring makes current.set what the plan wants, if it is not, and publishes it.

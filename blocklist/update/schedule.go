@@ -18,6 +18,9 @@ const (
 // a back-off nor skips a day: what fell due while the machine was off is due now. Up to a tenth of the time is taken off
 // at random, so that many boxes do not ask one server in the same minute.
 func due(l config.List, m meta, now time.Time) time.Time {
+	if m.Held != nil {
+		return now.Add(every(l)) // a person says when
+	}
 	// A last try in the future was noted while the clock was wrong, as on a board without one.
 	if m.AskedID != identity(l) || m.Attempted.After(now.Add(time.Minute)) {
 		return now

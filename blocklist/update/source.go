@@ -64,15 +64,26 @@ func scrub(source string, err error) error {
 	return err
 }
 
-// identity tells sources apart without holding their credentials. A pinned digest is part of it: another pin asks for
-// another source.
+// identity tells sources apart without holding their credentials. A pinned digest and the key of a maker are part of it:
+// another pin asks for another source.
 func identity(l config.List) string {
-	return digest("source", l.Source, strings.ToLower(l.SHA256))[:16]
+	parts := []string{"source", l.Source, strings.ToLower(l.SHA256)}
+	if l.MinisignKey != "" {
+		parts = append(parts, l.MinisignKey)
+	}
+	return digest(parts...)[:16]
 }
+
+// addressID tells the source of a list from its mirrors without holding their credentials.
+func addressID(address string) string { return digest("address", address)[:16] }
 
 // reading tells apart the ways in which the same bytes are read.
 func reading(l config.List) string {
-	return digest(append([]string{fmt.Sprint(uint8(l.Format))}, l.Select...)...)[:16]
+	parts := append([]string{fmt.Sprint(uint8(l.Format))}, l.Select...)
+	if len(l.Accept) > 0 {
+		parts = append(parts, fmt.Sprint(l.Accept))
+	}
+	return digest(parts...)[:16]
 }
 
 // digest is the SHA-256 of the parts, their borders included.
@@ -105,6 +116,32 @@ var errDirectory = errors.New("a directory that cannot be read whole, or with to
 func unreadable(path string) error {
 	_, err := os.Stat(path)
 	return fmt.Errorf("reading the source: %w", cmp.Or(err, errDirectory))
+}
+
+// mark is fingerprint for a local list, its signature included.
+func mark(l config.List) (string, kind) {
+	m, is := fingerprint(l.Source)
+	if l.MinisignKey == "" {
+		return m, is
+	}
+	s, _ := fingerprint(signatureOf(l, l.Source))
+	return digest(m, s), is
+}
+
+// limit gives the value of a limit of a list, the default for none.
+func limit(set, otherwise int) int64 {
+	if set <= 0 {
+		return int64(otherwise)
+	}
+	return int64(set)
+}
+
+// maxAge is how long after the last look that went well a list counts as stale.
+func maxAge(l config.List) time.Duration {
+	if l.MaxAge <= 0 {
+		return 2 * every(l)
+	}
+	return l.MaxAge.Std()
 }
 
 // kind is what a local source is.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
 	"schoolgate/config"
 )
 
@@ -27,14 +28,19 @@ const (
 // Updater fetches lists when they are due, has them compiled and publishes the result. The exported fields are set before
 // the first call of a method; all methods are safe for concurrent use.
 //
-// Its folder holds, for every list, LIST.raw (the last good copy of a file, as fetched), LIST.new (fetched, not yet
-// read), LIST.meta (JSON: what is known of both), and for all of them current.set (the compiled set) and lock (held by the
-// process that works there). Every file appears whole or not at all.
+// Its folder holds, for every list, LIST.raw (the last good copy of a file, as fetched), LIST.old (the version before it),
+// LIST.new (fetched, not yet read), LIST.wait (read, and waiting for a person), LIST.meta (JSON: what is known of them), and
+// for all of them current.set (the compiled set), decisions (what people decided and nobody was told of yet) and lock
+// (held by the process that works there). Every file appears whole or not at all.
 type Updater struct {
 	Version    string                                  // of the program, for the User-Agent
 	Publish    func(*blocklist.Set)                    // gets every new set, one at a time; nil for none. It must not call Refresh.
 	CompileCmd func(ctx context.Context, p Plan) error // does what Compile does in a child process; nil compiles in this one
 	Transport  http.RoundTripper                       // nil for one with the package's own time limits
+	Essential  []domain.Name                           // names that schools need; an update that newly blocks many of them waits
+	Popular    []domain.Name                           // names that many use, guarded in the same way
+	Decided    func(Decision) error                    // is told of every decision of a person, until it gives no error; nil in a process that records none
+	By         string                                  // who decides by Revert, Resume, Accept, Refuse and a named Refresh, for the record
 	Log        *slog.Logger                            // nil for none
 	Now        func() time.Time                        // nil for time.Now
 
@@ -97,7 +103,9 @@ func (u *Updater) Compiled() (at time.Time, err error) {
 // Run keeps the lists fresh until ctx ends, and then returns nil. What fails is logged, kept in Status and tried again.
 func (u *Updater) Run(ctx context.Context) error {
 	due := func(l config.List, m meta, now time.Time) bool { return !due(l, m, now).After(now) }
-	failed := func(l config.List, m meta, now time.Time) bool { return m.Failures > 0 || due(l, m, now) }
+	failed := func(l config.List, m meta, now time.Time) bool {
+		return m.Failures > 0 && m.Held == nil || due(l, m, now)
+	}
 	none := func(config.List, meta, time.Time) bool { return false }
 	pick := due
 	for {
@@ -135,7 +143,7 @@ func (u *Updater) attempt(ctx context.Context, pick picker) {
 	}
 }
 
-// Refresh looks at the named lists now, at all of them without a name, and compiles when anything is new. progress may be
+// Refresh looks at the named lists now, without a name at all that nobody holds, and compiles when anything is new. progress may be
 // nil; it is called one call at a time. The error joins a ListError for every list of them that could not be brought up to
 // date with that of the compilation.
 func (u *Updater) Refresh(ctx context.Context, progress func(Progress), names ...string) error {
@@ -149,9 +157,13 @@ func (u *Updater) Refresh(ctx context.Context, progress func(Progress), names ..
 		}
 	}
 	u.forgive()
-	errs, err := u.round(ctx, func(l config.List, _ meta, _ time.Time) bool {
-		return len(names) == 0 || slices.Contains(names, l.Name)
+	errs, err := u.round(ctx, func(l config.List, m meta, _ time.Time) bool {
+		return len(names) == 0 && m.Held == nil || slices.Contains(names, l.Name)
 	}, progress)
+	return joined(errs, err)
+}
+
+func joined(errs []*ListError, err error) error {
 	all := []error{err}
 	for _, e := range errs {
 		all = append(all, e)
@@ -163,7 +175,7 @@ func (u *Updater) Refresh(ctx context.Context, progress func(Progress), names ..
 func (u *Updater) plan() Plan {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return Plan{Dir: u.dir, Lists: slices.Clone(u.lists), Starter: u.cfg.Starter}
+	return Plan{Dir: u.dir, Lists: slices.Clone(u.lists), Starter: u.cfg.Starter, Essential: u.Essential, Popular: u.Popular}
 }
 
 // pause is how long Run may sleep.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -13,8 +14,11 @@ import (
 // Here what the parts know of themselves becomes conditions of health in the words of a technical lead. The parts that
 // filter know nothing of conditions.
 
+// conflictsLast is how long new conflicts of a list are a condition: long enough for somebody to look at them.
+const conflictsLast = 7 * 24 * time.Hour
+
 // listConditions says what is wrong with the lists.
-func (a *appliance) listConditions(time.Time) (out []monitor.Condition) {
+func (a *appliance) listConditions(now time.Time) (out []monitor.Condition) {
 	cfg := a.cfg.Load()
 	if len(cfg.Lists) == 0 {
 		out = append(out, monitor.Condition{
@@ -22,8 +26,14 @@ func (a *appliance) listConditions(time.Time) (out []monitor.Condition) {
 			Hint: "Add lists to the configuration; deploy/recommended.toml names some",
 		})
 	}
-	var never, stale, retired []string
+	var never, stale, retired, held, waiting, conflicts []string
 	for _, s := range a.updater.Status() {
+		if s.Waiting != nil {
+			waiting = append(waiting, s.Name)
+		}
+		if s.Conflicts.New > 0 && now.Sub(s.Conflicts.Since) < conflictsLast {
+			conflicts = append(conflicts, fmt.Sprintf("%s (%d)", s.Name, s.Conflicts.New))
+		}
 		switch s.State {
 		case update.Never:
 			never = append(never, s.Name)
@@ -31,7 +41,9 @@ func (a *appliance) listConditions(time.Time) (out []monitor.Condition) {
 			stale = append(stale, s.Name)
 		case update.Retired:
 			retired = append(retired, s.Name)
-		case update.Fresh, update.Starter:
+		case update.Held:
+			held = append(held, s.Name)
+		case update.Fresh, update.Starter, update.Waiting:
 		}
 	}
 	const hint = "schoolgate lists shows why; schoolgate lists update tries again"
@@ -49,6 +61,24 @@ func (a *appliance) listConditions(time.Time) (out []monitor.Condition) {
 		out = append(out, monitor.Condition{
 			Code: "lists.retired", Severity: monitor.Warning, Title: "Lists of the illegal tier have left the configuration and still block: " + strings.Join(retired, ", "),
 			Hint: "They go once no configured list of the tier lacks a copy; if that was not meant, put them back",
+		})
+	}
+	if len(waiting) > 0 {
+		out = append(out, monitor.Condition{
+			Code: "lists.waiting", Severity: monitor.Warning, Title: "New versions of lists wait for a person, since they would block sites that schools use: " + strings.Join(waiting, ", "),
+			Hint: "schoolgate lists diff NAME shows what is new; then schoolgate lists accept NAME, or refuse NAME",
+		})
+	}
+	if len(conflicts) > 0 {
+		out = append(out, monitor.Condition{
+			Code: "lists.conflicts", Severity: monitor.Notice, Title: "Lists newly block sites that schools need or that are popular: " + strings.Join(conflicts, ", "),
+			Hint: "schoolgate lists status NAME names them; policy.allow lets one through, schoolgate lists revert NAME undoes the update",
+		})
+	}
+	if len(held) > 0 {
+		out = append(out, monitor.Condition{
+			Code: "lists.held", Severity: monitor.Notice, Title: "Lists are held at a version that a person chose: " + strings.Join(held, ", "),
+			Hint: "schoolgate lists resume NAME has them updated again",
 		})
 	}
 	if _, err := a.updater.Compiled(); err != nil {

@@ -3,27 +3,35 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"golang.org/x/term"
-
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/pack"
 	"schoolgate/blocklist/update"
 	"schoolgate/config"
 )
 
+// updaterOf is what keeps the lists of a configuration, for the appliance and for the commands beside it.
 func updaterOf(cfg *config.Config) *update.Updater {
 	u := update.New(listsDir(cfg), cfg.Lists, cfg.Update)
 	u.Version, u.CompileCmd = version, compileInChild
+	u.Essential, u.Popular = asNames(pack.Names()), asNames(pack.Popular())
 	return u
+}
+
+func asNames(texts []string) []domain.Name {
+	names := make([]domain.Name, len(texts))
+	for i, t := range texts {
+		names[i] = domain.Name(t)
+	}
+	return names
 }
 
 // currentSet is what an appliance with this configuration would serve from now.
@@ -47,6 +55,9 @@ func compileInChild(ctx context.Context, p update.Plan) error {
 	}
 	cmd := exec.CommandContext(ctx, self, compileCommand)
 	cmd.Stdin, cmd.Stderr = &plan, &said
+	if p.Progress != nil {
+		cmd.Stdout = &relay{progress: p.Progress}
+	}
 	cmd.WaitDelay = 5 * time.Second
 	runtime.LockOSThread() // the child ends with the thread that began it
 	defer runtime.UnlockOSThread()
@@ -69,57 +80,97 @@ func runCompile(ctx context.Context, c *call) error {
 	if err != nil {
 		return fmt.Errorf("reading the plan: %w", err)
 	}
+	p.Progress = func(p update.Progress) { fmt.Fprintf(c.stdout, "%d %d\n", p.Done, p.Total) }
 	_, err = update.Compile(ctx, p, time.Now())
 	return err
 }
 
+// relay reads the lines that runCompile writes.
+type relay struct {
+	progress func(update.Progress)
+	rest     []byte // of a line that has not come whole
+}
+
+func (r *relay) Write(b []byte) (int, error) {
+	r.rest = append(r.rest, b...)
+	for {
+		line, rest, whole := bytes.Cut(r.rest, []byte("\n"))
+		if !whole {
+			return len(b), nil
+		}
+		r.rest = rest
+		p := update.Progress{Compiling: true}
+		if n, _ := fmt.Sscan(string(line), &p.Done, &p.Total); n == 2 {
+			r.progress(p)
+		}
+	}
+}
+
+// listAction is one thing to do with lists.
+type listAction struct {
+	names string // how many it takes: "*" any number, "1" one
+	run   func(ctx context.Context, c *call, cfg *config.Config, o listOptions, names []string) error
+}
+
+// listOptions are the flags of the command lists.
+type listOptions struct {
+	json    bool
+	refused bool
+	to      string
+	limit   int
+}
+
+var listActions = map[string]listAction{
+	"status": {"*", listStatus},
+	"update": {"*", listUpdate},
+	"diff":   {"1", listDiff},
+	"revert": {"1", listRevert},
+	"resume": {"1", listResume},
+	"accept": {"1", listAccept},
+	"refuse": {"1", listRefuse},
+}
+
 func runLists(ctx context.Context, c *call) error {
+	var o listOptions
 	f := flags("lists")
 	where := configFlag(f)
-	asJSON := f.Bool("json", false, "")
+	f.BoolVar(&o.json, "json", false, "")
+	f.BoolVar(&o.refused, "refused", false, "")
+	f.StringVar(&o.to, "to", "", "")
+	f.IntVar(&o.limit, "limit", 100, "")
 	rest, err := parse(f, c.args)
-	if err != nil {
-		return err
-	}
-	cfg, err := loadConfig(c, *where)
 	if err != nil {
 		return err
 	}
 	if len(rest) == 0 {
 		rest = []string{"status"}
 	}
-	switch rest[0] {
-	case "status":
-		if len(rest) > 1 {
-			return usage("schoolgate help lists", "unexpected argument %q", rest[1])
-		}
-		return listStatus(c, cfg, *asJSON)
-	case "update":
-		return listUpdate(ctx, c, cfg, rest[1:])
+	action, known := listActions[rest[0]]
+	names := rest[1:]
+	switch {
+	case !known:
+		return usage("schoolgate help lists", "no such thing to do with lists: %q", rest[0])
+	case action.names == "1" && len(names) != 1:
+		return usage("schoolgate lists shows the names", "schoolgate lists %s takes the name of one list", rest[0])
+	case o.refused && (rest[0] != "status" || len(names) != 1):
+		return usage("schoolgate lists status --refused NAME", "--refused tells of one list")
+	case o.limit < 0:
+		return usage("write a number from 0", "--limit %d is out of bounds", o.limit)
 	}
-	return usage("schoolgate lists status, or schoolgate lists update", "no such thing to do with lists: %q", rest[0])
+	cfg, err := loadConfig(c, *where)
+	if err != nil {
+		return err
+	}
+	if err := knownLists(cfg, names, rest[0] == "status"); err != nil {
+		return err
+	}
+	return action.run(ctx, c, cfg, o, names)
 }
 
-func listStatus(c *call, cfg *config.Config, asJSON bool) error {
-	status := updaterOf(cfg).Status()
-	if asJSON {
-		return json.NewEncoder(c.stdout).Encode(status)
-	}
-	w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "LIST\tCATEGORY\tSTATE\tENTRIES\tPASSED OVER\tFETCHED\tPROBLEM")
-	for _, s := range status {
-		fetched := "-"
-		if !s.Fetched.IsZero() {
-			fetched = s.Fetched.In(cfg.Location()).Format("2006-01-02 15:04")
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", s.Name, s.Category, s.State, s.Rules, s.Problems, fetched, dash(cell(s.Error)))
-	}
-	return w.Flush()
-}
-
-func listUpdate(ctx context.Context, c *call, cfg *config.Config, names []string) error {
+// knownLists refuses a name that no list has. Only to look at are those that are built in.
+func knownLists(cfg *config.Config, names []string, builtIn bool) error {
 	for _, n := range names {
-		found := false
+		found := builtIn && strings.HasPrefix(n, update.StarterPrefix)
 		for _, l := range cfg.Lists {
 			found = found || l.Name == n
 		}
@@ -127,67 +178,82 @@ func listUpdate(ctx context.Context, c *call, cfg *config.Config, names []string
 			return usage("schoolgate lists shows the names", "no list %q", n)
 		}
 	}
-	if err := os.MkdirAll(cfg.Store.Path, 0o700); err != nil {
-		return failed("store.path must be a directory that the program may write", "%v", err)
-	}
-	err := updaterOf(cfg).Refresh(ctx, progressLine(c), names...)
-	var list *update.ListError
-	if errors.As(err, &list) {
-		_, _ = tellRunning(cfg.Store.Path) // of the lists that did come
-		return failed("the last good versions stay in use; schoolgate lists shows each", "%v", err)
-	}
-	if err != nil {
-		return err
-	}
-	told, err := tellRunning(cfg.Store.Path)
-	switch {
-	case err != nil:
-		fmt.Fprintf(c.stderr, "schoolgate: lists are up to date; the running appliance could not be told and will see it within minutes: %v\n", err)
-	case told:
-		fmt.Fprintln(c.stderr, "schoolgate: lists are up to date, and the running appliance takes them up")
-	default:
-		fmt.Fprintln(c.stderr, "schoolgate: lists are up to date; no appliance is running")
-	}
 	return nil
 }
 
-// cell makes an error fit for one line of a table.
-func cell(s string) string {
-	s = strings.Join(strings.Fields(printable(s)), " ")
-	if r := []rune(s); len(r) > 120 {
-		s = string(r[:119]) + "…"
+// changer makes an updater for a command that writes, and the folder it writes to.
+func changer(cfg *config.Config) (*update.Updater, error) {
+	if err := os.MkdirAll(cfg.Store.Path, 0o700); err != nil {
+		return nil, failed("store.path must be a directory that the program may write", "%v", err)
 	}
-	return s
+	u := updaterOf(cfg)
+	u.By = account()
+	return u, nil
 }
 
-// progressLine shows long work on a terminal, one line that changes, and elsewhere a line for each list that is done.
-func progressLine(c *call) func(update.Progress) {
-	file, isFile := c.stderr.(*os.File)
-	live := isFile && term.IsTerminal(int(file.Fd()))
-	return func(p update.Progress) {
-		switch {
-		case p.Err != nil:
-			clearLine(c, live)
-			fmt.Fprintf(c.stderr, "%s: %s\n", p.List, cell(p.Err.Error()))
-		case p.Finished:
-			clearLine(c, live)
-			got := "checked" // a file, or a source that has not changed
-			if p.Done > 0 {
-				got = config.Size(p.Done).String()
-			}
-			fmt.Fprintf(c.stderr, "%s: %s\n", p.List, got)
-		case live && p.Total > 0:
-			const width = 30
-			n := int(min(p.Done, p.Total) * width / p.Total)
-			fmt.Fprintf(c.stderr, "\r\x1b[K%-20s [%s%s] %3d %%", p.List, strings.Repeat("#", n), strings.Repeat(".", width-n), p.Done*100/p.Total)
-		case live:
-			fmt.Fprintf(c.stderr, "\r\x1b[K%-20s %s", p.List, config.Size(p.Done))
+func listUpdate(ctx context.Context, c *call, cfg *config.Config, o listOptions, names []string) error {
+	u, err := changer(cfg)
+	if err != nil {
+		return err
+	}
+	err = u.Refresh(ctx, progressLine(c), names...)
+	if o.json {
+		if err := printStatus(c, chosen(u.Status(), names)); err != nil {
+			return err
 		}
 	}
+	return conclude(c, cfg, err, "lists are up to date", "the last good versions stay in use; schoolgate lists shows each")
 }
 
-func clearLine(c *call, live bool) {
-	if live {
-		fmt.Fprint(c.stderr, "\r\x1b[K")
+func listRevert(ctx context.Context, c *call, cfg *config.Config, o listOptions, names []string) error {
+	u, err := changer(cfg)
+	if err != nil {
+		return err
 	}
+	err = u.Revert(ctx, names[0], o.to, progressLine(c))
+	return conclude(c, cfg, err, "the list is held at an earlier version until schoolgate lists resume "+names[0], "schoolgate lists status "+names[0]+" shows the versions that are kept")
+}
+
+func listResume(ctx context.Context, c *call, cfg *config.Config, _ listOptions, names []string) error {
+	u, err := changer(cfg)
+	if err != nil {
+		return err
+	}
+	return conclude(c, cfg, u.Resume(ctx, names[0], progressLine(c)), "the list is up to date and no longer held", "schoolgate lists status "+names[0])
+}
+
+func listAccept(ctx context.Context, c *call, cfg *config.Config, _ listOptions, names []string) error {
+	u, err := changer(cfg)
+	if err != nil {
+		return err
+	}
+	return conclude(c, cfg, u.Accept(ctx, names[0], progressLine(c)), "the version that waited is in use", "schoolgate lists status "+names[0])
+}
+
+func listRefuse(ctx context.Context, c *call, cfg *config.Config, _ listOptions, names []string) error {
+	u, err := changer(cfg)
+	if err != nil {
+		return err
+	}
+	return conclude(c, cfg, u.Refuse(ctx, names[0]), "the version that waited is refused, the last good one stays in use", "schoolgate lists status "+names[0])
+}
+
+// conclude has the running appliance take up what a command did, also where that failed for some lists, and says so.
+func conclude(c *call, cfg *config.Config, err error, done, hint string) error {
+	var list *update.ListError
+	if err != nil && !errors.As(err, &list) {
+		return err
+	}
+	running, terr := tellRunning(cfg.Store.Path)
+	switch {
+	case err != nil:
+		return failed(hint, "%v", err)
+	case terr != nil:
+		fmt.Fprintf(c.stderr, "schoolgate: %s; the running appliance could not be told and will see it within minutes: %v\n", done, terr)
+	case running:
+		fmt.Fprintf(c.stderr, "schoolgate: %s, and the running appliance takes them up\n", done)
+	default:
+		fmt.Fprintf(c.stderr, "schoolgate: %s; no appliance is running\n", done)
+	}
+	return nil
 }

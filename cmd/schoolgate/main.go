@@ -54,7 +54,7 @@ func commands() []command {
 		{name: "log", summary: "search the record of queries", run: runLog},
 		{name: "report", summary: "write the termly review", run: runReport},
 		{name: "alerts", summary: "list alerts, show one", run: runAlerts},
-		{name: "lists", summary: "show the state of the blocklists, update them", run: runLists},
+		{name: "lists", summary: "show, update and revert the blocklists", run: runLists},
 		{name: "demo", summary: "play a simulated school day, offline", run: runDemo},
 		{name: "version", summary: "print the version", run: runVersion},
 		{name: "help", summary: "show a command's page", run: runHelp},

@@ -13,8 +13,10 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/update"
 	"schoolgate/config"
 	"schoolgate/monitor"
+	"schoolgate/monitor/change"
 	"schoolgate/monitor/device"
 	"schoolgate/resolver"
 	"schoolgate/resolver/policy"
@@ -147,6 +149,16 @@ func (a *appliance) publish(set *blocklist.Set) {
 			At: time.Now(), Kind: "lists", Summary: count(len(lines), "list") + " changed", Detail: strings.Join(lines, "\n"),
 		})
 	}
+}
+
+// decided writes a person's decision on the versions of a list into the log of changes.
+func (a *appliance) decided(d update.Decision) error {
+	e := change.Entry{Kind: change.KindLists, By: d.By, Via: d.By, After: []string{"list " + d.List + ": " + d.What}}
+	if time.Since(d.At) > time.Minute {
+		e.After = append(e.After, "decided while no appliance was running, at "+d.At.Format(time.RFC3339))
+	}
+	_, err := a.changes.Update(func(*change.Book, time.Time) ([]change.Entry, error) { return []change.Entry{e}, nil })
+	return err
 }
 
 // listChanges says in plain sentences how the lists of two sets differ.

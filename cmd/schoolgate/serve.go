@@ -138,9 +138,9 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.meter(lanes, cfg)
 
 	// Lists, policy, devices, upstreams, cache: what a query reads.
-	a.updater = update.New(listsDir(cfg), cfg.Lists, cfg.Update)
-	a.updater.Version, a.updater.Log = version, part(a.log, "lists")
-	a.updater.CompileCmd, a.updater.Publish = compileInChild, a.publish
+	a.updater = updaterOf(cfg)
+	a.updater.Log = part(a.log, "lists")
+	a.updater.Publish, a.updater.Decided = a.publish, a.decided
 	loaded, err := a.updater.Load()
 	if err != nil {
 		return failed("", "loading the lists: %v", err)
