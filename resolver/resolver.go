@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
 	"schoolgate/resolver/cache"
@@ -24,7 +22,7 @@ type State struct {
 	Lists    *blocklist.Set
 	Policy   *policy.Policy // compiled against Lists
 	Identify func(q *query.Query)
-	Exchange func(ctx context.Context, req *dns.Msg) (*dns.Msg, error)
+	Exchange func(ctx context.Context, q *wire.Question) (*wire.Reply, error)
 }
 
 // Resolver holds the current State and the cache. It is safe for concurrent use.
@@ -142,13 +140,7 @@ func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question,
 
 // exchange asks the upstreams and keeps the answer.
 func (r *Resolver) exchange(ctx context.Context, s *State, question *wire.Question, now time.Time) (*cache.Entry, error) {
-	m := new(dns.Msg)
-	m.Id = dns.Id()
-	m.RecursionDesired = true
-	m.CheckingDisabled = question.CD
-	m.Question = []dns.Question{{Name: presentation(&question.Name), Qtype: question.Type, Qclass: question.Class}}
-	m.SetEdns0(wire.UDPMax, question.DO)
-	reply, err := s.Exchange(ctx, m)
+	reply, err := s.Exchange(ctx, question)
 	if err != nil {
 		return nil, err
 	}
@@ -165,15 +157,6 @@ const staleAfter = 1800 * time.Millisecond
 
 // anyTTL is how long the answer to ANY may be kept, in seconds.
 const anyTTL = 3600
-
-// presentation is the name as miekg/dns writes it, which escapes fewer bytes than the canonical text.
-func presentation(w *domain.Wire) string {
-	name, _, err := dns.UnpackDomainName(w.Bytes(), 0)
-	if err != nil {
-		panic(err) // a name that was read off the wire
-	}
-	return name
-}
 
 // judgeTargets judges every name that the answer leads to, for the client that asks. It reports false, with the verdict
 // in q, when one of them is refused.

@@ -82,12 +82,17 @@ func (b *box) state(t testing.TB, names map[string]string) *State {
 	}
 }
 
-func (b *box) exchange(_ context.Context, req *dns.Msg) (*dns.Msg, error) {
+func (b *box) exchange(_ context.Context, q *wire.Question) (*wire.Reply, error) {
 	b.asked.Add(1)
 	if b.down.Load() {
 		return nil, &upstream.Error{Causes: []upstream.Cause{{Server: "192.0.2.53", Err: errors.New("no route")}}}
 	}
-	return b.reply(req), nil
+	req := &dns.Msg{Question: []dns.Question{{Name: presentation(&q.Name), Qtype: q.Type, Qclass: q.Class}}}
+	msg, err := b.reply(req).Pack()
+	if err != nil {
+		return nil, err
+	}
+	return wire.ReadReply(msg)
 }
 
 // internet answers every name: some are aliases, one does not exist, one cannot be resolved.
@@ -295,7 +300,7 @@ func TestWithoutUpstream(t *testing.T) {
 		t.Errorf("a blocked name is no longer blocked: %v", reply)
 	}
 	s := *b.State()
-	s.Exchange = func(context.Context, *dns.Msg) (*dns.Msg, error) { return nil, upstream.ErrNoServers }
+	s.Exchange = func(context.Context, *wire.Question) (*wire.Reply, error) { return nil, upstream.ErrNoServers }
 	b.Swap(&s)
 	reply, _ = b.ask(t, child, question("school.example.", dns.TypeA))
 	if code, _ := reasonOf(reply); code != dns.ExtendedErrorCodeNotReady {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"schoolgate/blocklist/domain"
 	"schoolgate/resolver/query"
 	"schoolgate/resolver/upstream"
 	"schoolgate/resolver/wire"
@@ -91,4 +92,13 @@ func fail(q *query.Query, req, dst []byte, err error) []byte {
 		why = unresolved
 	}
 	return wire.AppendError(dst, req, &q.Question, wire.ServFail, why)
+}
+
+// presentation is the name as miekg/dns writes it, which escapes fewer bytes than the canonical text.
+func presentation(w *domain.Wire) string {
+	name, _, err := dns.UnpackDomainName(w.Bytes(), 0)
+	if err != nil {
+		panic(err) // a name that was read off the wire
+	}
+	return name
 }

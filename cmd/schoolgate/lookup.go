@@ -6,7 +6,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/miekg/dns"
+	"schoolgate/resolver/wire"
 )
 
 // lookups makes the program's own look-ups, of list sources and the mail server, go to the configured upstreams. The
@@ -34,17 +34,13 @@ func (a *appliance) answerOwn(ctx context.Context, conn net.Conn) {
 		if _, err := io.ReadFull(conn, text); err != nil {
 			return
 		}
-		var m dns.Msg
-		if err := m.Unpack(text); err != nil || len(m.Question) != 1 {
+		var q wire.Question
+		if err := wire.ParseQuestion(text, &q); err != nil {
 			return
 		}
-		reply, err := a.asking.Load().Exchange(ctx, &m)
-		if err != nil {
-			reply = new(dns.Msg).SetRcode(&m, dns.RcodeServerFailure)
-		}
-		out, err := reply.Pack()
-		if err != nil {
-			return
+		out := wire.AppendError(nil, text, &q, wire.ServFail, wire.EDE{})
+		if r, err := a.asking.Load().Exchange(ctx, &q); err == nil {
+			out = wire.AppendReply(nil, text, &q, r.Header, r.Body, wire.EDE{})
 		}
 		if _, err := conn.Write(append([]byte{byte(len(out) >> 8), byte(len(out))}, out...)); err != nil {
 			return

@@ -6,8 +6,6 @@ import (
 	"hash/maphash"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"schoolgate/blocklist/domain"
 	"schoolgate/config"
 	"schoolgate/resolver/wire"
@@ -94,14 +92,14 @@ func (c *Cache) Get(q *wire.Question, now time.Time) (*Entry, State) {
 	return nil, Miss
 }
 
-// Put makes an Entry of m, the answer to q, and stores it if it may be stored: see lives for what is and for how long.
-// m is only read. The entry can be answered from at once, stored or not; it is nil when m is no whole answer to q:
-// truncated, to another question, or impossible to pack.
+// Put makes an Entry of r, the answer to q, and stores it if it may be stored: see lives for what is and for how long.
+// r is only read. The entry can be answered from at once, stored or not; it is nil when r is the answer to another
+// question.
 //
 // A SERVFAIL never takes the place of an answer that can still be served stale.
-func (c *Cache) Put(q *wire.Question, m *dns.Msg, now time.Time) *Entry {
+func (c *Cache) Put(q *wire.Question, r *wire.Reply, now time.Time) *Entry {
 	n := new(node)
-	if !n.fill(q, m, now, &c.lives) {
+	if !n.fill(q, r, now, &c.lives) {
 		return nil
 	}
 	if n.life <= 0 {

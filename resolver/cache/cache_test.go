@@ -77,6 +77,19 @@ func answer(t testing.TB, name string, typ uint16, rcode int, records ...string)
 	return m
 }
 
+// put stores a message as it would come from an upstream; nil when it is refused on the way.
+func put(c *Cache, q *wire.Question, m *dns.Msg, now time.Time) *Entry {
+	b, err := m.Pack()
+	if err != nil {
+		return nil
+	}
+	r, err := wire.ReadReply(b)
+	if err != nil {
+		return nil
+	}
+	return c.Put(q, r, now)
+}
+
 func address(t testing.TB, name string, ttl int) *dns.Msg {
 	return answer(t, name, dns.TypeA, dns.RcodeSuccess, fmt.Sprintf("%s %d IN A 192.0.2.1", name, ttl))
 }
@@ -106,8 +119,8 @@ func TestAppendGivesBackTheAnswer(t *testing.T) {
 	m.SetEdns0(4096, true)
 	m.AuthenticatedData, m.Authoritative = true, true
 	want := m.Copy()
-	put := ask(t, "www.school.example.", dns.TypeA)
-	if e := c.Put(&put.q, m, start); e == nil || e.TTL(start) != time.Minute {
+	first := ask(t, "www.school.example.", dns.TypeA)
+	if e := put(c, &first.q, m, start); e == nil || e.TTL(start) != time.Minute {
 		t.Fatalf("entry %+v", e)
 	}
 	if diff := cmp.Diff(want.String(), m.String()); diff != "" {
@@ -180,7 +193,7 @@ func TestLife(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := New(tt.limits)
 			r := ask(t, "a.example.", dns.TypeA)
-			e := c.Put(&r.q, answer(t, "a.example.", dns.TypeA, tt.rcode, tt.records...), start)
+			e := put(c, &r.q, answer(t, "a.example.", dns.TypeA, tt.rcode, tt.records...), start)
 			if e == nil || e.RCode() != uint16(tt.rcode) {
 				t.Fatalf("entry %+v", e)
 			}
@@ -204,7 +217,7 @@ func TestLife(t *testing.T) {
 func TestNegativeAnswerTellsItsLife(t *testing.T) {
 	c := New(limits())
 	r := ask(t, "a.example.", dns.TypeA)
-	c.Put(&r.q, answer(t, "a.example.", dns.TypeA, dns.RcodeNameError, "ns: example. 86400 IN SOA ns1.example. admin.example. 1 7200 900 1209600 120"), start)
+	put(c, &r.q, answer(t, "a.example.", dns.TypeA, dns.RcodeNameError, "ns: example. 86400 IN SOA ns1.example. admin.example. 1 7200 900 1209600 120"), start)
 	now := start.Add(30 * time.Second)
 	e, _ := c.Get(&r.q, now)
 	m := read(t, e.Append(nil, r.bytes, &r.q, now))
@@ -218,7 +231,7 @@ func TestStale(t *testing.T) {
 	r := ask(t, "a.example.", dns.TypeA, do)
 	m := address(t, "a.example.", 60)
 	m.AuthenticatedData = true
-	c.Put(&r.q, m, start)
+	put(c, &r.q, m, start)
 	e, state := c.Get(&r.q, start.Add(time.Minute))
 	if state != Stale {
 		t.Fatalf("state %v", state)
@@ -245,9 +258,9 @@ func TestFailureDoesNotReplaceAnAnswer(t *testing.T) {
 	c := New(limits())
 	r := ask(t, "a.example.", dns.TypeA)
 	fail := func(now time.Time) *Entry {
-		return c.Put(&r.q, answer(t, "a.example.", dns.TypeA, dns.RcodeServerFailure), now)
+		return put(c, &r.q, answer(t, "a.example.", dns.TypeA, dns.RcodeServerFailure), now)
 	}
-	c.Put(&r.q, address(t, "a.example.", 60), start)
+	put(c, &r.q, address(t, "a.example.", 60), start)
 	late := start.Add(10 * time.Minute)
 	if e := fail(late); e.RCode() != wire.ServFail {
 		t.Errorf("entry has code %d", e.RCode())
@@ -264,7 +277,7 @@ func TestFailureDoesNotReplaceAnAnswer(t *testing.T) {
 		t.Errorf("failure after its time: %v", state)
 	}
 	fail(later)
-	c.Put(&r.q, address(t, "a.example.", 60), later)
+	put(c, &r.q, address(t, "a.example.", 60), later)
 	if e, _ := c.Get(&r.q, later); e.RCode() != wire.NoError {
 		t.Error("a failure was not replaced by an answer")
 	}
@@ -281,7 +294,7 @@ func TestKeysAreSeparate(t *testing.T) {
 			t.Errorf("%s: %v before it was put", name, state)
 		}
 		m := address(t, strings.TrimSuffix(r.q.Name.Name().String(), ".")+".", 60)
-		if c.Put(&r.q, m, start) == nil {
+		if put(c, &r.q, m, start) == nil {
 			t.Errorf("%s: not taken", name)
 		}
 	}
@@ -312,7 +325,7 @@ func TestPutRefuses(t *testing.T) {
 	} {
 		m := address(t, "a.example.", 60)
 		change(m)
-		if e := c.Put(&r.q, m, start); e != nil {
+		if e := put(c, &r.q, m, start); e != nil {
 			t.Errorf("%s: made %+v", name, e)
 		}
 	}
@@ -335,7 +348,7 @@ func TestTargets(t *testing.T) {
 		{dns.TypeSVCB, []string{"a.example. 60 IN SVCB 0 x.example."}, []string{"x.example"}},
 	} {
 		r := ask(t, "a.example.", tt.typ)
-		e := c.Put(&r.q, answer(t, "a.example.", tt.typ, 0, tt.records...), start)
+		e := put(c, &r.q, answer(t, "a.example.", tt.typ, 0, tt.records...), start)
 		var got []string
 		var w domain.Wire
 		for off, ok := e.NextTarget(0, &w); ok; off, ok = e.NextTarget(off, &w) {
@@ -353,7 +366,7 @@ func TestExtendedErrorIsPassedOn(t *testing.T) {
 	m := answer(t, "a.example.", dns.TypeA, dns.RcodeNameError)
 	m.SetEdns0(1232, false)
 	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeFiltered, ExtraText: "not passed on"}}
-	e := c.Put(&r.q, m, start)
+	e := put(c, &r.q, m, start)
 	got := read(t, e.Append(nil, r.bytes, &r.q, start))
 	if o := got.IsEdns0().Option; e.EDE() != 17 || len(o) != 1 || o[0].(*dns.EDNS0_EDE).InfoCode != 17 {
 		t.Errorf("options %v", o)
@@ -364,7 +377,7 @@ func TestNothingIsStoredWithoutRoom(t *testing.T) {
 	for _, size := range []config.Size{-1, 0, 100} {
 		c := New(config.Cache{Size: size})
 		r := ask(t, "a.example.", dns.TypeA)
-		e := c.Put(&r.q, address(t, "a.example.", 60), start)
+		e := put(c, &r.q, address(t, "a.example.", 60), start)
 		if e == nil {
 			t.Fatalf("size %d: no entry to answer from", size)
 		}
@@ -377,7 +390,7 @@ func TestNothingIsStoredWithoutRoom(t *testing.T) {
 func TestFlush(t *testing.T) {
 	c := New(limits())
 	r := ask(t, "a.example.", dns.TypeA)
-	c.Put(&r.q, address(t, "a.example.", 60), start)
+	put(c, &r.q, address(t, "a.example.", 60), start)
 	empty, full := New(limits()).Stats().Bytes, c.Stats().Bytes
 	c.Flush()
 	if _, state := c.Get(&r.q, start); state != Miss {
@@ -392,7 +405,7 @@ func TestHitDoesNotAllocate(t *testing.T) {
 	c := New(limits())
 	r := ask(t, "www.school.example.", dns.TypeA, do)
 	m := answer(t, "www.school.example.", dns.TypeA, 0, "www.school.example. 300 IN CNAME web.host.example.", "web.host.example. 60 IN A 192.0.2.1")
-	c.Put(&r.q, m, start)
+	put(c, &r.q, m, start)
 	miss := ask(t, "other.example.", dns.TypeA)
 	buf := make([]byte, 0, 1232)
 	var w domain.Wire
@@ -419,7 +432,7 @@ func TestConcurrentUse(t *testing.T) {
 				now := start.Add(time.Duration(i) * time.Second)
 				e, state := c.Get(&r.q, now)
 				if state == Miss {
-					e = c.Put(&r.q, address(t, name, 60), now)
+					e = put(c, &r.q, address(t, name, 60), now)
 				}
 				if m := read(t, e.Append(nil, r.bytes, &r.q, now)); m.Answer[0].Header().Name != name || !m.Answer[0].(*dns.A).A.Equal(net.IPv4(192, 0, 2, 1)) {
 					t.Errorf("reply to %s:\n%v", name, m)

@@ -2,10 +2,7 @@ package cache
 
 import (
 	"math"
-	"strings"
 	"time"
-
-	"github.com/miekg/dns"
 
 	"schoolgate/blocklist/domain"
 	"schoolgate/resolver/wire"
@@ -83,75 +80,23 @@ func (e *Entry) answers(q *wire.Question) bool {
 	return e.typ == q.Type && e.class == q.Class && e.flags == flags(q) && string(e.blob[:e.name]) == string(q.Name.Bytes())
 }
 
-// fill makes the entry from a message, which it does not change; false when the message is no whole answer to q.
-func (e *Entry) fill(q *wire.Question, m *dns.Msg, now time.Time, l *lives) bool {
+// fill makes the entry from a reply, which it does not change; false when the reply is to another question.
+func (e *Entry) fill(q *wire.Question, r *wire.Reply, now time.Time, l *lives) bool {
 	name := q.Name.Bytes()
-	asked, _, err := dns.UnpackDomainName(name, 0)
-	if err != nil || m.Truncated || !m.Response || len(m.Question) != 1 || m.Question[0].Qtype != q.Type || m.Question[0].Qclass != q.Class ||
-		!strings.EqualFold(m.Question[0].Name, asked) || m.Rcode < 0 || m.Rcode > 0xfff {
+	if r.Type != q.Type || r.Class != q.Class || string(r.Name) != string(name) {
 		return false
 	}
-	life := l.life(q.Type, m)
-	own := dns.Msg{Question: []dns.Question{{Name: asked, Qtype: q.Type, Qclass: q.Class}}, Compress: true}
-	// The additional section stays out: nobody asked for it, and beside the MX of an allowed name it may hold the address of
-	// a blocked one. Who wants it asks for it, and is judged.
-	own.Answer, own.Ns = adopt(m.Answer, asked), adopt(m.Ns, asked)
-	l.clamp(&own, life)
-	packed, err := own.Pack()
-	if err != nil || new(dns.Msg).Unpack(packed) != nil { // records without RDATA are read, but do not survive the round
-		return false
-	}
-	end := 12 + len(name) + 4
-	body := packed[end:]
-	*e = Entry{
-		stored: now, life: time.Duration(life) * time.Second, ede: extendedError(m),
-		typ: q.Type, class: q.Class, records: uint16(len(body)), name: uint8(len(name)), flags: flags(q),
-		header: wire.Header{
-			RCode: uint16(m.Rcode), AD: m.AuthenticatedData,
-			Answers: uint16(len(own.Answer)), Authority: uint16(len(own.Ns)),
-		},
-	}
-	offsets, err := wire.Offsets(nil, body, e.header.Records())
-	if err != nil {
-		return false
-	}
-	blob := append(append(make([]byte, 0, 2*len(packed)), name...), body...)
-	targets := wire.Targets(packed)
-	for w := new(domain.Wire); targets.Next(w); {
-		if string(w.Bytes()) != string(name) {
-			blob = append(blob, w.Bytes()...)
-		}
-	}
+	life := l.life(q.Type, r)
 	// Appending to nil makes the capacity that of the allocator's size class: no waste that is not counted.
-	e.blob, e.offsets = append([]byte(nil), blob...), append([]uint16(nil), offsets...)
-	return targets.Err() == nil
-}
-
-// adopt copies records without those that are for one hop only. Owners that are the name asked for get its spelling, so
-// that packing makes them pointers into the question, whose letter case they then follow.
-func adopt(section []dns.RR, asked string) []dns.RR {
-	var own []dns.RR
-	for _, rr := range section {
-		switch rr.Header().Rrtype {
-		case dns.TypeOPT, dns.TypeTSIG, dns.TypeSIG:
-			continue
-		}
-		rr = dns.Copy(rr)
-		if h := rr.Header(); strings.EqualFold(h.Name, asked) {
-			h.Name = asked
-		}
-		own = append(own, rr)
+	blob := append([]byte(nil), make([]byte, len(name)+len(r.Body)+len(r.Targets))...)
+	n := copy(blob, name)
+	n += copy(blob[n:], r.Body)
+	copy(blob[n:], r.Targets)
+	*e = Entry{
+		blob: blob, offsets: append([]uint16(nil), r.TTLs...),
+		stored: now, life: time.Duration(life) * time.Second, ede: r.EDE, header: r.Header,
+		typ: q.Type, class: q.Class, records: uint16(len(r.Body)), name: uint8(len(name)), flags: flags(q),
 	}
-	return own
-}
-
-func extendedError(m *dns.Msg) uint16 {
-	if opt := m.IsEdns0(); opt != nil {
-		for _, o := range opt.Option {
-			if ede, ok := o.(*dns.EDNS0_EDE); ok {
-				return ede.InfoCode
-			}
-		}
-	}
-	return 0
+	l.clamp(r, life, e.body())
+	return true
 }

@@ -1,10 +1,11 @@
 package cache
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
-	"github.com/miekg/dns"
+	"schoolgate/resolver/wire"
 )
 
 // Lifetimes in seconds that are not the administrator's to choose.
@@ -41,68 +42,58 @@ func seconds(d time.Duration) uint32 {
 	return uint32(min(max(d/time.Second, 0), math.MaxInt32))
 }
 
-// life of m as an answer to a question of the type; 0: not to be stored.
-func (l *lives) life(typ uint16, m *dns.Msg) uint32 {
-	switch m.Rcode {
-	case dns.RcodeServerFailure:
+// life of r as an answer to a question of the type; 0: not to be stored.
+func (l *lives) life(typ uint16, r *wire.Reply) uint32 {
+	switch r.RCode {
+	case wire.ServFail:
 		return failure
-	case dns.RcodeSuccess, dns.RcodeNameError:
+	case wire.NoError, wire.NXDomain:
 	default:
 		return 0
 	}
-	ttl := uint32(math.MaxInt32)
-	for _, rr := range m.Answer {
-		ttl = min(ttl, sane(rr.Header().Ttl))
+	ttl, holds := uint32(math.MaxInt32), false // holds: what was asked for, not only an alias that leads on
+	for i := range int(r.Answers) {
+		t, least, _ := r.Record(i)
+		ttl = min(ttl, least)
+		holds = holds || t == typ || typ == wire.TypeANY
 	}
-	if m.Rcode == dns.RcodeSuccess && holds(m.Answer, typ) {
+	if r.RCode == wire.NoError && holds {
 		return l.bound(ttl)
 	}
-	soa, ok, referral := authority(m.Ns)
+	soa, ok, referral := authority(r)
 	switch {
 	case ok:
 		return min(l.bound(min(ttl, soa)), mostNegative)
-	case referral && m.Rcode == dns.RcodeSuccess:
+	case referral && r.RCode == wire.NoError:
 		return 0
 	}
 	return min(ttl, noSOA)
 }
 
-// holds says whether an answer section has what was asked for, or leads there.
-func holds(answer []dns.RR, typ uint16) bool {
-	for _, rr := range answer {
-		if rr.Header().Rrtype == typ || typ == dns.TypeANY {
-			return true
-		}
-	}
-	return false
-}
-
-// authority reads the negative TTL of an authority section; referral when it has NS records and no SOA record.
-func authority(section []dns.RR) (ttl uint32, ok, referral bool) {
-	for _, rr := range section {
-		switch rr := rr.(type) {
-		case *dns.SOA:
-			return min(sane(rr.Hdr.Ttl), sane(rr.Minttl)), true, false
-		case *dns.NS:
+// authority reads the negative TTL of the authority section; referral when it has NS records and no SOA record.
+func authority(r *wire.Reply) (ttl uint32, ok, referral bool) {
+	for i := int(r.Answers); i < len(r.TTLs); i++ {
+		switch typ, ttl, data := r.Record(i); typ {
+		case wire.TypeSOA:
+			minimum := binary.BigEndian.Uint32(data[len(data)-4:])
+			return min(ttl, sane(minimum)), true, false
+		case wire.TypeNS:
 			referral = true
 		}
 	}
 	return 0, false, referral
 }
 
-// clamp brings the TTLs of a message within the bounds, and that of a negative answer's SOA record to its life, which
-// tells the caches behind us the same (RFC 2308 section 5).
-func (l *lives) clamp(m *dns.Msg, life uint32) {
-	for _, section := range [][]dns.RR{m.Answer, m.Ns} {
-		for _, rr := range section {
-			h := rr.Header()
-			h.Ttl = l.bound(sane(h.Ttl))
+// clamp brings the TTLs of body, a copy of that of r, within the bounds, and that of a negative answer's SOA record to its
+// life, which tells the caches behind us the same (RFC 2308 section 5).
+func (l *lives) clamp(r *wire.Reply, life uint32, body []byte) {
+	for i, at := range r.TTLs {
+		typ, ttl, _ := r.Record(i)
+		ttl = l.bound(ttl)
+		if typ == wire.TypeSOA && i >= int(r.Answers) {
+			ttl = min(ttl, life)
 		}
-	}
-	for _, rr := range m.Ns {
-		if soa, ok := rr.(*dns.SOA); ok {
-			soa.Hdr.Ttl = min(soa.Hdr.Ttl, life)
-		}
+		binary.BigEndian.PutUint32(body[at:], ttl)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestSizeIsHonest(t *testing.T) {
 						m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 300}, A: []byte{192, 0, 2, byte(j)}})
 					}
 					r := ask(t, name, dns.TypeA)
-					c.Put(&r.q, m, start)
+					put(c, &r.q, m, start)
 				}
 			}
 			grown, said := heap()-before, c.Stats()
@@ -60,7 +60,7 @@ func TestFloodOfRandomNamesSparesTheHot(t *testing.T) {
 	for i := range 100 {
 		name := fmt.Sprintf("hot%d.example.", i)
 		r := ask(t, name, dns.TypeA)
-		c.Put(&r.q, address(t, name, 3600), start)
+		put(c, &r.q, address(t, name, 3600), start)
 		for range 3 {
 			c.Get(&r.q, start)
 		}
@@ -70,7 +70,7 @@ func TestFloodOfRandomNamesSparesTheHot(t *testing.T) {
 	for i := range 10_000 { // not one hot name is asked for meanwhile
 		name := fmt.Sprintf("x%d.flood.example.", i)
 		r := ask(t, name, dns.TypeA)
-		c.Put(&r.q, address(t, name, 3600), start)
+		put(c, &r.q, address(t, name, 3600), start)
 		c.Get(&r.q, start) // the flood asks twice, as clients that retry do
 		capacity = max(capacity, c.Stats().Entries)
 	}
@@ -92,7 +92,7 @@ func TestMainQueueForgetsWhatIsNoLongerAsked(t *testing.T) {
 	c := New(config.Cache{Size: 64 << 10})
 	popular := func(name string) *request {
 		r := ask(t, name, dns.TypeA)
-		c.Put(&r.q, address(t, name, 3600), start)
+		put(c, &r.q, address(t, name, 3600), start)
 		for range 3 {
 			c.Get(&r.q, start)
 		}
@@ -110,23 +110,23 @@ func TestMainQueueForgetsWhatIsNoLongerAsked(t *testing.T) {
 func TestReturningNameIsRemembered(t *testing.T) {
 	c := New(config.Cache{Size: 64 << 10})
 	r := ask(t, "again.example.", dns.TypeA)
-	put := func() { c.Put(&r.q, address(t, "again.example.", 3600), start) }
+	again := func() { put(c, &r.q, address(t, "again.example.", 3600), start) }
 	flood := func(n int) {
 		for i := range n {
 			name := fmt.Sprintf("x%d.example.", i)
 			f := ask(t, name, dns.TypeA)
-			c.Put(&f.q, address(t, name, 3600), start)
+			put(c, &f.q, address(t, name, 3600), start)
 		}
 	}
 	flood(300)
-	put()
+	again()
 	s := c.shard(c.hash(&r.q))
 	for i := 0; s.nodes[c.hash(&r.q)] != nil; i++ { // Get would count as a question
 		name := fmt.Sprintf("y%d.example.", i)
 		f := ask(t, name, dns.TypeA)
-		c.Put(&f.q, address(t, name, 3600), start)
+		put(c, &f.q, address(t, name, 3600), start)
 	}
-	put()
+	again()
 	flood(1000)
 	if _, state := c.Get(&r.q, start); state != Fresh {
 		t.Error("a name that came back at once went like one never seen")
@@ -136,7 +136,7 @@ func TestReturningNameIsRemembered(t *testing.T) {
 func BenchmarkHit(b *testing.B) {
 	c := New(limits())
 	r := ask(b, "www.school.example.", dns.TypeA)
-	c.Put(&r.q, address(b, "www.school.example.", 3600), start)
+	put(c, &r.q, address(b, "www.school.example.", 3600), start)
 	buf := make([]byte, 0, 512)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,6 +1,9 @@
 package upstream
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Error says that no server gave any reply, and what went wrong with each. It never holds the name that was asked for.
 type Error struct {
@@ -34,4 +37,21 @@ func (e *Error) Unwrap() []error {
 		errs[i] = c.Err
 	}
 	return errs
+}
+
+// maxErrText bounds an error's text in a Status, in runes: a certificate may hold as many names as its maker liked.
+const maxErrText = 200
+
+// printable makes a text of an error fit for a line: what it quotes may come from a server, or from who poses as one.
+func printable(text string) string {
+	n := 0
+	return strings.Map(func(r rune) rune {
+		switch n++; {
+		case n > maxErrText:
+			return -1
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, text)
 }

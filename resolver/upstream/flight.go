@@ -4,80 +4,142 @@ import (
 	"context"
 	"time"
 
-	"github.com/miekg/dns"
+	"schoolgate/config"
+	"schoolgate/resolver/wire"
 )
 
 // flight is one question under way, for everybody who asks it meanwhile.
 type flight struct {
-	done   chan struct{} // closed when reply and err are set
-	reply  *dns.Msg      // shared: copied by each asker
-	err    error
-	cancel context.CancelFunc
+	q     *question
+	end   time.Time     // of the pool's budget
+	done  chan struct{} // closed when reply and err are set
+	reply *wire.Reply
+	err   error
 }
 
-// join finds the flight of q or starts it. The flight outlives the asker that began it, up to the pool's budget.
-func (p *Pool) join(ctx context.Context, q *question) (*flight, error) {
+// join finds the flight of q or makes it; then the caller is to lead it.
+func (p *Pool) join(q *question) (f *flight, lead bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, ErrClosed
+		return nil, false, ErrClosed
 	}
 	if f, ok := p.flights[q.key]; ok {
-		return f, nil
+		return f, false, nil
 	}
-	if len(p.flights) >= maxFlights || len(p.live) >= maxLive {
-		return nil, ErrBusy
+	if len(p.flights) >= maxFlights || p.live >= maxLive {
+		return nil, false, ErrBusy
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.budget)
-	f := &flight{done: make(chan struct{}), cancel: cancel}
+	f = &flight{q: q, end: time.Now().Add(p.budget), done: make(chan struct{})}
 	p.flights[q.key] = f
-	p.live[f] = struct{}{}
+	p.live++
+	return f, true, nil
+}
+
+// lead asks the preferred server in the goroutine of the asker. Nearly always its datagram is answered, and all is done.
+// What is left else, for the flight outlives its first asker too, is handed over to a race.
+func (p *Pool) lead(ctx context.Context, f *flight) {
+	s, start := p.preferred(), time.Now()
+	var w *waiter
+	var err error
+	if s.conf.Kind == config.ServerUDP {
+		w, err = s.ports.send(f.q, !s.folds.Load(), nil)
+	}
+	if w != nil {
+		w.timer.Reset(min(s.patience(p.hedge), s.timeout/2))
+		select {
+		case o := <-w.outcome:
+			if o.err == nil && !passOver(o.reply) {
+				s.ports.release(w)
+				s.note(time.Now(), time.Since(start), nil)
+				p.settle(f, o.reply, nil)
+				p.land()
+				return
+			}
+			w.outcome <- o // for the race
+		case <-w.timer.C:
+		case <-ctx.Done():
+		}
+	}
+	p.hand(f, s, &begun{start, w, err})
+}
+
+// begun is the first attempt of a flight as its race finds it.
+type begun struct {
+	start  time.Time
+	waiter *waiter // nil when nothing was sent
+	err    error   // why not
+}
+
+// hand lets a race go on with a flight.
+func (p *Pool) hand(f *flight, s *server, b *begun) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		delete(p.flights, f.q.key)
+		f.err = ErrClosed
+		close(f.done)
+		p.live--
+		return
+	}
 	p.work.Go(func() {
-		defer p.land(f)
-		r := &race{pool: p, q: q, flight: f, order: p.order()}
+		defer p.land()
+		ctx, cancel := context.WithDeadline(p.ctx, f.end)
+		defer cancel()
+		r := &race{pool: p, flight: f, order: p.order(s), begun: b}
 		r.run(ctx)
 	})
-	return f, nil
 }
 
 // settle gives the outcome to all who wait; whoever asks from now on starts another flight.
-func (p *Pool) settle(f *flight, q *question, reply *dns.Msg, err error) {
+func (p *Pool) settle(f *flight, reply *wire.Reply, err error) {
 	p.mu.Lock()
-	delete(p.flights, q.key)
+	delete(p.flights, f.q.key)
 	p.mu.Unlock()
 	f.reply, f.err = reply, err
 	close(f.done)
 }
 
 // land ends a flight once the last of its attempts is over.
-func (p *Pool) land(f *flight) {
-	f.cancel()
+func (p *Pool) land() {
 	p.mu.Lock()
-	delete(p.live, f)
+	p.live--
 	p.mu.Unlock()
 }
 
-// order is all servers, those that are down at the end: better asked than nobody.
-func (p *Pool) order() []*server {
-	up := make([]*server, 0, len(p.servers))
-	var down []*server
+// preferred is the first server that is not down, or the first.
+func (p *Pool) preferred() *server {
 	for _, s := range p.servers {
 		if s.healthy() {
-			up = append(up, s)
-		} else {
+			return s
+		}
+	}
+	return p.servers[0]
+}
+
+// order is all servers: first, then those that are not down, then the others: better asked than nobody.
+func (p *Pool) order(first *server) []*server {
+	all := append(make([]*server, 0, len(p.servers)), first)
+	var down []*server
+	for _, s := range p.servers {
+		switch {
+		case s == first:
+		case s.healthy():
+			all = append(all, s)
+		default:
 			down = append(down, s)
 		}
 	}
-	return append(up, down...)
+	return append(all, down...)
 }
 
 // race is the attempts of one flight. Losers run on to their own end: only so does a server that never answers, and is
 // always overtaken, come to be seen as down.
 type race struct {
 	pool    *Pool
-	q       *question
 	flight  *flight
 	order   []*server
+	begun   *begun // of the first of order
 	results chan result
 	started int
 	pending int
@@ -85,7 +147,7 @@ type race struct {
 
 type result struct {
 	from  *server
-	reply *dns.Msg
+	reply *wire.Reply
 	err   error
 }
 
@@ -93,12 +155,16 @@ func (r *race) run(ctx context.Context) {
 	r.results = make(chan result, len(r.order))
 	hedge := time.NewTimer(time.Hour)
 	defer hedge.Stop()
-	var last *dns.Msg
+	var last *wire.Reply
 	failed := new(Error)
 	settled := false
 	next := func() {
 		if s := r.start(ctx); s != nil {
-			hedge.Reset(s.patience(r.pool.hedge))
+			patience := s.patience(r.pool.hedge)
+			if r.started == 1 {
+				patience -= time.Since(r.begun.start)
+			}
+			hedge.Reset(patience)
 		} else {
 			hedge.Stop()
 		}
@@ -120,7 +186,7 @@ func (r *race) run(ctx context.Context) {
 				last = res.reply
 				next()
 			default:
-				r.pool.settle(r.flight, r.q, res.reply, nil)
+				r.pool.settle(r.flight, res.reply, nil)
 				settled = true
 			}
 		}
@@ -128,9 +194,9 @@ func (r *race) run(ctx context.Context) {
 	switch {
 	case settled:
 	case last != nil:
-		r.pool.settle(r.flight, r.q, last, nil)
+		r.pool.settle(r.flight, last, nil)
 	default:
-		r.pool.settle(r.flight, r.q, nil, failed)
+		r.pool.settle(r.flight, nil, failed)
 	}
 }
 
@@ -139,43 +205,30 @@ func (r *race) start(ctx context.Context) *server {
 	if r.started == len(r.order) || r.started > 0 && ctx.Err() != nil {
 		return nil
 	}
-	s := r.order[r.started]
+	s, b := r.order[r.started], r.begun
+	if r.started > 0 {
+		b = &begun{start: time.Now()}
+	}
 	r.started++
 	r.pending++
 	r.pool.work.Go(func() {
-		reply, err := s.ask(ctx, r.q)
+		reply, err := s.ask(ctx, r.flight.q, b)
 		r.results <- result{s, reply, err}
 	})
 	return s
 }
 
-// passOver says whether another server may do better than this reply.
-func passOver(reply *dns.Msg) bool {
-	switch reply.Rcode {
-	case dns.RcodeServerFailure, dns.RcodeRefused, dns.RcodeFormatError, dns.RcodeNotImplemented:
-		return !deliberate(reply)
-	}
-	return false
-}
-
-// deliberate says whether the server stands by its refusal, by RFC 8914.
-func deliberate(reply *dns.Msg) bool {
-	opt := reply.IsEdns0()
-	if opt == nil {
+// passOver says whether another server may do better than this reply, as its sender does not stand by it, by RFC 8914.
+func passOver(reply *wire.Reply) bool {
+	switch reply.RCode {
+	case wire.ServFail, wire.Refused, wire.FormErr, wire.NotImp:
+	default:
 		return false
 	}
-	for _, o := range opt.Option {
-		ede, ok := o.(*dns.EDNS0_EDE)
-		if !ok {
-			continue
-		}
-		switch ede.InfoCode {
-		case dns.ExtendedErrorCodeDNSBogus, dns.ExtendedErrorCodeSignatureExpired, dns.ExtendedErrorCodeSignatureNotYetValid,
-			dns.ExtendedErrorCodeDNSKEYMissing, dns.ExtendedErrorCodeRRSIGsMissing, dns.ExtendedErrorCodeNoZoneKeyBitSet,
-			dns.ExtendedErrorCodeNSECMissing, dns.ExtendedErrorCodeBlocked, dns.ExtendedErrorCodeCensored,
-			dns.ExtendedErrorCodeFiltered:
-			return true
-		}
+	switch reply.EDE {
+	case wire.EDEBogus, wire.EDESignatureExpired, wire.EDESignatureNotYetValid, wire.EDENoDNSKEY, wire.EDENoRRSIGs, wire.EDENoZoneKeyBit,
+		wire.EDENoNSEC, wire.EDEBlocked, wire.EDECensored, wire.EDEFiltered:
+		return false
 	}
-	return false
+	return true
 }

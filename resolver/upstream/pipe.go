@@ -20,20 +20,20 @@ type pipe struct {
 	write sync.Mutex // held while a message is written
 
 	mu      sync.Mutex // guards what follows
-	waiting map[uint16]*waiter
+	waiting map[uint16]*piped
 	heard   uint64 // messages read
 	err     error  // why the connection ended
 }
 
-// waiter is a question on its way.
-type waiter struct {
+// piped is a question on its way.
+type piped struct {
 	sent  []byte
 	end   int
 	reply chan []byte // capacity 1
 }
 
 func newPipe(conn net.Conn, idle time.Duration) *pipe {
-	p := &pipe{conn: conn, idle: idle, dead: make(chan struct{}), waiting: make(map[uint16]*waiter)}
+	p := &pipe{conn: conn, idle: idle, dead: make(chan struct{}), waiting: make(map[uint16]*piped)}
 	p.touch()
 	return p
 }
@@ -85,22 +85,22 @@ func (p *pipe) exchange(ctx context.Context, q *question, wait time.Duration) ([
 }
 
 // enlist gives q an ID that no other question on the connection has.
-func (p *pipe) enlist(q *question) (w *waiter, heard uint64, err error) {
+func (p *pipe) enlist(q *question) (w *piped, heard uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", errDead, p.err)
 	}
-	w = &waiter{end: q.end, reply: make(chan []byte, 1)}
+	w = &piped{sent: q.padded(), end: q.end, reply: make(chan []byte, 1)}
 	for taken := true; taken; {
-		w.sent = q.stamp(q.padded, false)
+		q.stamp(w.sent, false)
 		_, taken = p.waiting[binary.BigEndian.Uint16(w.sent)]
 	}
 	p.waiting[binary.BigEndian.Uint16(w.sent)] = w
 	return w, p.heard, nil
 }
 
-func (p *pipe) leave(w *waiter) {
+func (p *pipe) leave(w *piped) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if id := binary.BigEndian.Uint16(w.sent); p.waiting[id] == w {

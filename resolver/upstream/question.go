@@ -7,61 +7,54 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/miekg/dns"
-
 	"schoolgate/blocklist/domain"
+	"schoolgate/resolver/wire"
 )
 
 const (
 	headerSize = 12
-	ednsSize   = 1232 // what fits every path unfragmented (DNS flag day 2020)
-	padBlock   = 128  // RFC 8467 section 4.1
+	optSize    = 11  // an OPT record without options
+	padBlock   = 128 // RFC 8467 section 4.1
 )
 
 // question is a question ready to be sent: immutable, with lower-case name and ID 0.
 type question struct {
-	key    string // equal for questions that have the same answer
-	plain  []byte // the message for UDP and TCP
-	padded []byte // the message for TLS: its length shall not tell the name (RFC 7830)
-	end    int    // where the question section ends
+	key string // equal for questions that have the same answer
+	msg []byte // as it goes over UDP and TCP
+	end int    // where the question section ends
 }
 
-func newQuestion(req *dns.Msg) (*question, error) {
-	if len(req.Question) != 1 || req.Response || req.Opcode != dns.OpcodeQuery {
-		return nil, ErrQuestion
+// newQuestion asks for recursion, for the AD bit (RFC 6840 section 5.7) and for datagrams that fit. Of the client's EDNS
+// only the DO bit travels.
+func newQuestion(from *wire.Question) *question {
+	const recursion, authentic, checkingDisabled, dnssecOK = 0x01, 0x20, 0x10, 0x80
+	name := from.Name.Bytes()
+	q := &question{msg: make([]byte, headerSize, headerSize+len(name)+4+optSize), end: headerSize + len(name) + 4}
+	q.msg[2], q.msg[3], q.msg[5], q.msg[11] = recursion, authentic, 1, 1
+	if from.CD {
+		q.msg[3] |= checkingDisabled
 	}
-	opt := req.IsEdns0()
-	do := opt != nil && opt.Do()
-	m := &dns.Msg{Question: req.Question}
-	m.RecursionDesired, m.AuthenticatedData, m.CheckingDisabled = true, true, req.CheckingDisabled
-	m.SetEdns0(ednsSize, do)
-	q := new(question)
-	var err error
-	if q.plain, err = m.Pack(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrQuestion, err)
+	do := byte(0)
+	if from.DO {
+		do = dnssecOK
 	}
-	const optionHeader = 4
-	pad := (padBlock - (len(q.plain)+optionHeader)%padBlock) % padBlock
-	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_PADDING{Padding: make([]byte, pad)}}
-	if q.padded, err = m.Pack(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrQuestion, err)
-	}
-	q.end = headerSize
-	for q.plain[q.end] != 0 {
-		q.end += 1 + int(q.plain[q.end])
-	}
-	q.end += 1 + 4
-	lower(q.plain[headerSize : q.end-4])
-	lower(q.padded[headerSize : q.end-4])
-	q.key = string(q.plain[headerSize:q.end]) + string([]byte{flag(do), flag(req.CheckingDisabled)})
-	return q, nil
+	q.msg = append(q.msg, name...)
+	q.msg = binary.BigEndian.AppendUint16(q.msg, from.Type)
+	q.msg = binary.BigEndian.AppendUint16(q.msg, from.Class)
+	q.msg = append(q.msg, 0, 0, byte(wire.TypeOPT), byte(wire.UDPMax>>8), byte(wire.UDPMax&0xff), 0, 0, do, 0, 0, 0)
+	q.key = string(q.msg) // the header has CD, the OPT record DO
+	return q
 }
 
-func flag(b bool) byte {
-	if b {
-		return 1
-	}
-	return 0
+// padded is the message for TLS: its length shall not tell the name (RFC 7830).
+func (q *question) padded() []byte {
+	const padding, header = 12, 4
+	pad := (padBlock - (len(q.msg)+header)%padBlock) % padBlock
+	b := append(make([]byte, 0, len(q.msg)+header+pad), q.msg...)
+	binary.BigEndian.PutUint16(b[len(b)-2:], uint16(header+pad))
+	b = binary.BigEndian.AppendUint16(b, padding)
+	b = binary.BigEndian.AppendUint16(b, uint16(pad))
+	return append(b, make([]byte, pad)...)
 }
 
 // lower folds a whole wire name: a length byte is at most 63, below every letter.
@@ -71,21 +64,21 @@ func lower(name []byte) {
 	}
 }
 
-// stamp makes a copy of a message of q with an unpredictable ID and, when mix is set, unpredictable letter case
+// stamp gives a message of q, in place, an unpredictable ID and, when mix is set, unpredictable letter case
 // (draft-vixie-dnsext-dns0x20): together with the source port, what a forger must guess.
-func (q *question) stamp(msg []byte, mix bool) []byte {
-	sent := bytes.Clone(msg)
-	var random [2 + domain.MaxWire]byte
-	_, _ = rand.Read(random[:]) // never fails, by its documentation
-	copy(sent, random[:2])
-	if mix {
-		for i, c := range sent[headerSize : q.end-4] {
-			if 'a' <= c && c <= 'z' {
-				sent[headerSize+i] = c &^ (random[2+i] & 0x20)
-			}
+func (q *question) stamp(msg []byte, mix bool) {
+	var random [2 + (domain.MaxWire+7)/8]byte
+	name := q.msg[headerSize : q.end-4]
+	_, _ = rand.Read(random[:2+(len(name)+7)/8]) // never fails, by its documentation
+	copy(msg, random[:2])
+	if !mix {
+		return
+	}
+	for i, c := range name {
+		if 'a' <= c && c <= 'z' {
+			msg[headerSize+i] = c &^ (random[2+i/8] >> (i % 8) & 1 << 5)
 		}
 	}
-	return sent
 }
 
 // Why bytes that arrived are not, or not all of, the reply.
@@ -121,13 +114,29 @@ func check(reply, sent []byte, end int) error {
 
 func truncated(reply []byte) bool { return reply[2]&0x02 != 0 }
 
-// unpack reads a reply that check accepted. The question is folded in place first: most names of the reply are pointers
-// into it, and would carry the mixed case of the query.
-func (q *question) unpack(reply []byte) (*dns.Msg, error) {
+// reply reads what may be the reply to the message sent of q: errAlien when it is not, errCase and errTruncated when it is
+// to be asked for in another way.
+func (q *question) reply(msg, sent []byte) (*wire.Reply, error) {
+	if err := check(msg, sent, q.end); err != nil {
+		return nil, err
+	}
+	r, err := q.read(msg)
+	if err != nil && !errors.Is(err, errTruncated) {
+		return nil, fmt.Errorf("%w: %w", errAlien, err)
+	}
+	return r, err
+}
+
+// read reads a reply that check accepted. The question is folded in place first: most names of the reply are pointers into
+// it, and would carry the mixed case of the query.
+func (q *question) read(reply []byte) (*wire.Reply, error) {
+	if truncated(reply) {
+		return nil, errTruncated
+	}
 	lower(reply[headerSize : q.end-4])
-	m := new(dns.Msg)
-	if err := m.Unpack(reply); err != nil {
+	r, err := wire.ReadReply(reply)
+	if err != nil {
 		return nil, fmt.Errorf("reading reply: %w", err)
 	}
-	return m, nil
+	return r, nil
 }

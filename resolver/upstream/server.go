@@ -9,9 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"schoolgate/config"
+	"schoolgate/resolver/wire"
 )
 
 // server is one upstream and what is known of its health.
@@ -21,6 +20,7 @@ type server struct {
 	address string
 	timeout time.Duration // for one attempt
 	rest    time.Duration // how long the first back-off is
+	ports   ports         // ServerUDP
 	pipes   pipes         // ServerTLS
 	folds   atomic.Bool   // ServerUDP: does not keep the case of letters
 
@@ -44,6 +44,7 @@ func newServer(p *Pool, conf config.Server, timeout time.Duration) *server {
 	if conf.Name != "" {
 		s.address += "#" + conf.Name
 	}
+	s.ports.server = s
 	s.pipes = pipes{server: s, idle: idleClose}
 	return s
 }
@@ -55,24 +56,23 @@ func (s *server) kind() string {
 	return "udp"
 }
 
-// ask makes one attempt and takes note of how it went. A panic becomes an error here, since this goroutine is out of
-// reach of whoever recovers for the query.
-func (s *server) ask(ctx context.Context, q *question) (reply *dns.Msg, err error) {
-	start := time.Now()
+// ask makes one attempt, or goes on with one, and takes note of how it went. A panic becomes an error here, since this
+// goroutine is out of reach of whoever recovers for the query.
+func (s *server) ask(ctx context.Context, q *question, b *begun) (reply *wire.Reply, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			reply, err = nil, fmt.Errorf("panic: %v", v)
 		}
 		if !errors.Is(ctx.Err(), context.Canceled) { // the pool closes: nobody's fault
-			s.note(time.Now(), time.Since(start), err)
+			s.note(time.Now(), time.Since(b.start), err)
 		}
 	}()
-	attempt, cancel := context.WithTimeout(ctx, s.timeout)
+	attempt, cancel := context.WithDeadline(ctx, b.start.Add(s.timeout))
 	defer cancel()
 	if s.conf.Kind == config.ServerTLS {
 		return s.overTLS(attempt, q)
 	}
-	return s.overUDP(attempt, q)
+	return s.overUDP(attempt, q, b)
 }
 
 // note takes the outcome of an attempt. Any reply shows a server that is alive, SERVFAIL too.
@@ -96,7 +96,7 @@ func (s *server) note(now time.Time, took time.Duration, err error) {
 	}
 	s.failures++
 	s.fails++
-	s.lastErr = err.Error()
+	s.lastErr = printable(err.Error())
 	if muted, ok := s.warned.allow(now); ok {
 		s.pool.log.Warn("upstream server failed", slog.String("server", s.address), slog.Any("err", err), slog.Int("unreported", muted))
 	}
@@ -137,9 +137,10 @@ func (s *server) due(now time.Time) (at time.Time, down bool) {
 
 // probe asks a server that is down for the root's name servers, which every resolver knows.
 func (s *server) probe(ctx context.Context) {
-	q, err := newQuestion(new(dns.Msg).SetQuestion(".", dns.TypeNS))
+	root := wire.Question{Type: wire.TypeNS, Class: wire.ClassIN}
+	_, err := root.Name.Read([]byte{0}, 0)
 	if err == nil {
-		_, err = s.ask(ctx, q)
+		_, err = s.ask(ctx, newQuestion(&root), &begun{start: time.Now()})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

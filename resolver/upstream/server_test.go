@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"schoolgate/config"
+	"schoolgate/resolver/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -139,6 +140,28 @@ func run(t *testing.T, p *Pool) {
 }
 
 func ask(name string) *dns.Msg { return new(dns.Msg).SetQuestion(name, dns.TypeA) }
+
+// wired is a request as bytes and as the listener reads it.
+func wired(req *dns.Msg) (msg []byte, q wire.Question, err error) {
+	if msg, err = req.Pack(); err == nil {
+		err = wire.ParseQuestion(msg, &q)
+	}
+	return msg, q, err
+}
+
+// exchange asks as the resolver does, and makes of the reply what the client gets.
+func exchange(p *Pool, ctx context.Context, req *dns.Msg) (*dns.Msg, error) {
+	msg, q, err := wired(req)
+	if err != nil {
+		return nil, err
+	}
+	r, err := p.Exchange(ctx, &q)
+	if err != nil {
+		return nil, err
+	}
+	m := new(dns.Msg)
+	return m, m.Unpack(wire.AppendReply(nil, msg, &q, r.Header, r.Body, wire.EDE{Code: r.EDE}))
+}
 
 // until waits for a condition.
 func until(t *testing.T, what string, ok func() bool) {

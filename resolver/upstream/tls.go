@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/miekg/dns"
+	"schoolgate/resolver/wire"
 )
 
 // Bounds of the connections to one server.
@@ -23,7 +23,7 @@ var errDead = errors.New("connection is dead")
 
 // overTLS asks on an open connection or a new one (RFC 7858). A connection that dies under the question, as one that was
 // idle often has without notice, is replaced once.
-func (s *server) overTLS(ctx context.Context, q *question) (*dns.Msg, error) {
+func (s *server) overTLS(ctx context.Context, q *question) (*wire.Reply, error) {
 	for try := 0; ; try++ {
 		p, fresh, err := s.pipes.take(ctx)
 		if err != nil {
@@ -35,10 +35,7 @@ func (s *server) overTLS(ctx context.Context, q *question) (*dns.Msg, error) {
 		}
 		reply, err := p.exchange(ctx, q, wait)
 		if err == nil {
-			if truncated(reply) {
-				return nil, errTruncated
-			}
-			return q.unpack(reply)
+			return q.read(reply)
 		}
 		if try > 0 || !errors.Is(err, errDead) || ctx.Err() != nil {
 			return nil, err

@@ -53,7 +53,7 @@ func TestTLSChecksTheCertificate(t *testing.T) {
 			p := pool(t, 5*time.Second, tt.server)
 			p.RootCAs = tt.roots
 			before := named.seen.Load() + addressed.seen.Load()
-			_, err := p.Exchange(context.Background(), ask("a.example."))
+			_, err := exchange(p, context.Background(), ask("a.example."))
 			asked := named.seen.Load()+addressed.seen.Load() > before
 			if (err == nil) != tt.ok || asked != tt.ok {
 				t.Errorf("error %v, question sent %v", err, asked)
@@ -77,7 +77,7 @@ func TestTLSRefusesOldVersions(t *testing.T) {
 	f.set(echo)
 	serve(t, &dns.Server{Listener: l, Handler: f})
 	p := tlsPool(t, 5*time.Second, dot(netip.MustParseAddrPort(l.Addr().String()), "dns.example"))
-	if _, err := p.Exchange(context.Background(), ask("a.example.")); err == nil {
+	if _, err := exchange(p, context.Background(), ask("a.example.")); err == nil {
 		t.Error("spoke TLS 1.1")
 	}
 }
@@ -221,7 +221,7 @@ func TestTLSReusedConnectionThatDied(t *testing.T) {
 			})
 			p := tlsPool(t, time.Second, dot(addr, "dns.example"))
 			for _, name := range []string{"a.example.", "b.example.", "c.example."} {
-				if _, err := p.Exchange(context.Background(), ask(name)); err != nil {
+				if _, err := exchange(p, context.Background(), ask(name)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -236,7 +236,7 @@ func TestTLSServerThatAlwaysHangsUp(t *testing.T) {
 	var conns atomic.Int64
 	addr := scripted(t, func(_ int, s *session) { conns.Add(1); _, _, _ = s.next() })
 	p := tlsPool(t, 5*time.Second, dot(addr, "dns.example"))
-	if _, err := p.Exchange(context.Background(), ask("a.example.")); !errors.Is(err, errDead) {
+	if _, err := exchange(p, context.Background(), ask("a.example.")); !errors.Is(err, errDead) {
 		t.Errorf("error is %v", err)
 	}
 	if conns.Load() != 2 {
@@ -260,7 +260,7 @@ func TestTLSIgnoresForeignReplies(t *testing.T) {
 		_, _, _ = s.next()
 	})
 	p := tlsPool(t, 5*time.Second, dot(addr, "dns.example"))
-	m, err := p.Exchange(context.Background(), ask("a.example."))
+	m, err := exchange(p, context.Background(), ask("a.example."))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestTLSIdleConnectionIsClosed(t *testing.T) {
 	})
 	p := tlsPool(t, 5*time.Second, dot(addr, "dns.example"))
 	p.servers[0].pipes.idle = 500 * time.Millisecond
-	if _, err := p.Exchange(context.Background(), ask("a.example.")); err != nil {
+	if _, err := exchange(p, context.Background(), ask("a.example.")); err != nil {
 		t.Fatal(err)
 	}
 	<-closed

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -10,32 +11,44 @@ import (
 	"net"
 	"time"
 
-	"github.com/miekg/dns"
+	"schoolgate/resolver/wire"
 )
 
 const (
 	datagramSize = 4096 // more than was offered, for servers that do not listen
-	maxForeign   = 16   // datagrams that are no reply, until somebody is seen to be guessing
+	maxForeign   = 16   // datagrams at one port that are no reply, until somebody is seen to be guessing
 )
 
 // errGuessing means that datagrams arrived as from somebody who forges replies.
 var errGuessing = errors.New("many datagrams that are no reply")
 
-// overUDP asks twice if need be, each time from a new random port with a new ID. What is truncated, and what looks
-// forged, is asked for again over TCP, where forging is far harder.
-func (s *server) overUDP(ctx context.Context, q *question) (*dns.Msg, error) {
+// overUDP asks twice if need be, each time from another port with a new ID; b may hold what was sent already. What is
+// truncated, and what looks forged, is asked for again over TCP, where forging is far harder.
+func (s *server) overUDP(ctx context.Context, q *question, b *begun) (*wire.Reply, error) {
 	var failed error
+	var last *port
+	w, err := b.waiter, b.err
 	mix := !s.folds.Load()
 	for try := range 2 {
-		sent := q.stamp(q.plain, mix)
-		reply, err := s.datagram(ctx, q, sent, s.share(ctx, try))
+		if w == nil && err == nil {
+			w, err = s.ports.send(q, mix, last)
+		}
+		var reply *wire.Reply
+		if err == nil {
+			last = w.port
+			until, _ := ctx.Deadline()
+			if try == 0 {
+				until = b.start.Add(s.timeout / 2)
+			}
+			reply, err = s.ports.await(ctx, w, until)
+		}
 		switch {
 		case err == nil:
 			return reply, nil
 		case errors.Is(err, errTruncated):
-			return s.overTCP(ctx, q, sent)
+			return s.overTCP(ctx, q, mix)
 		case errors.Is(err, errCase), errors.Is(err, errGuessing):
-			if reply, err := s.overTCP(ctx, q, sent); err == nil {
+			if reply, err := s.overTCP(ctx, q, mix); err == nil {
 				return reply, nil
 			}
 			mix = false // no TCP there either: port and ID must do
@@ -44,6 +57,7 @@ func (s *server) overUDP(ctx context.Context, q *question) (*dns.Msg, error) {
 		if ctx.Err() != nil {
 			break
 		}
+		w, err = nil, nil
 	}
 	return nil, failed
 }
@@ -61,43 +75,9 @@ func (s *server) share(ctx context.Context, try int) time.Duration {
 	return left
 }
 
-// datagram sends once and waits for the reply. The socket is connected, so the kernel drops what others send; what is no
-// reply, or cannot be read as a message, is ignored while time is left.
-func (s *server) datagram(ctx context.Context, q *question, sent []byte, wait time.Duration) (*dns.Msg, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "udp", s.conf.Addr.String())
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	defer interrupt(ctx, conn, time.Now().Add(wait))()
-	if _, err := conn.Write(sent); err != nil {
-		return nil, err
-	}
-	buf := make([]byte, datagramSize)
-	for foreign := 0; foreign < maxForeign; foreign++ {
-		n, err := conn.Read(buf)
-		if err != nil {
-			return nil, err
-		}
-		if err := check(buf[:n], sent, q.end); errors.Is(err, errCase) {
-			return nil, err
-		} else if err != nil {
-			continue
-		}
-		if truncated(buf[:n]) {
-			return nil, errTruncated
-		}
-		if reply, err := q.unpack(buf[:n]); err == nil {
-			return reply, nil
-		}
-	}
-	return nil, errGuessing
-}
-
 // overTCP asks once on a connection of its own (RFC 7766). A reply in another letter case is one that the server folded,
 // and this is remembered.
-func (s *server) overTCP(ctx context.Context, q *question, sent []byte) (*dns.Msg, error) {
+func (s *server) overTCP(ctx context.Context, q *question, mix bool) (*wire.Reply, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", s.conf.Addr.String())
 	if err != nil {
@@ -106,6 +86,8 @@ func (s *server) overTCP(ctx context.Context, q *question, sent []byte) (*dns.Ms
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	defer interrupt(ctx, conn, deadline)()
+	sent := bytes.Clone(q.msg)
+	q.stamp(sent, mix)
 	if _, err := conn.Write(frame(sent)); err != nil {
 		return nil, err
 	}
@@ -119,10 +101,7 @@ func (s *server) overTCP(ctx context.Context, q *question, sent []byte) (*dns.Ms
 	case err != nil:
 		return nil, err
 	}
-	if truncated(reply) {
-		return nil, errTruncated
-	}
-	return q.unpack(reply)
+	return q.read(reply)
 }
 
 // interrupt bounds what conn may take by a deadline and by the cancelling of ctx, until the returned func is called.

@@ -11,9 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"schoolgate/config"
+	"schoolgate/resolver/wire"
 )
 
 // Bounds of one Pool.
@@ -33,7 +32,6 @@ var (
 	ErrNoServers = errors.New("no upstream servers are configured")
 	ErrBusy      = errors.New("too many questions are under way")
 	ErrClosed    = errors.New("upstream pool is closed")
-	ErrQuestion  = errors.New("request is not exactly one question")
 )
 
 // Pool asks the configured servers in order of preference. Its methods may be called from many goroutines at once.
@@ -47,9 +45,12 @@ type Pool struct {
 	hedge   time.Duration
 	wake    chan struct{} // capacity 1: a server went down, Run must look when to probe it
 
-	mu      sync.Mutex           // guards what follows
-	flights map[string]*flight   // questions that further askers may join
-	live    map[*flight]struct{} // these, and settled ones of which an attempt still runs
+	ctx    context.Context // of the races; cancelled when the pool closes
+	cancel context.CancelFunc
+
+	mu      sync.Mutex         // guards what follows
+	flights map[string]*flight // questions that further askers may join
+	live    int                // how many these are, and settled ones of which an attempt still runs
 	closed  bool
 	work    sync.WaitGroup // every goroutine of the pool; grows only while not closed or from within itself
 }
@@ -66,61 +67,47 @@ func New(cfg config.Upstream, log *slog.Logger) *Pool {
 		hedge:   minHedge,
 		wake:    make(chan struct{}, 1),
 		flights: make(map[string]*flight),
-		live:    make(map[*flight]struct{}),
 	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, s := range cfg.Servers {
 		p.servers = append(p.servers, newServer(p, s, min(timeout, maxBudget)))
 	}
 	return p
 }
 
-// Exchange asks the question of req and returns a reply of the caller's own, with the ID, the RD bit and the letter case
-// of req. Of req only the question, CD and the DO bit travel (and count as the same question); EDNS options of a client
-// never do. AD is always asked for (RFC 6840 section 5.7), so the reply may carry it although req did not ask.
+// Exchange asks a question and returns the reply, which is shared: everybody who asks the same meanwhile gets it too. Of
+// the question only name, type, class, CD and the DO bit travel (and count as the same question); EDNS options of a client
+// never do. AD is always asked for (RFC 6840 section 5.7), so the reply may carry it although the client did not ask.
 //
 // A server that answers SERVFAIL, REFUSED, FORMERR or NOTIMP is passed over for the next, unless it says with an extended
 // error (RFC 8914) that it means it: a failed DNSSEC validation or a filter is not to be shopped around. When no server
-// does better, the last such reply is returned. Otherwise errors are *Error, ErrNoServers, ErrBusy, ErrClosed,
-// ErrQuestion, or that of ctx; the end of ctx ends the waiting of this caller alone.
-func (p *Pool) Exchange(ctx context.Context, req *dns.Msg) (*dns.Msg, error) {
+// does better, the last such reply is returned. Otherwise errors are *Error, ErrNoServers, ErrBusy, ErrClosed, or that of
+// ctx; the end of ctx ends the waiting of this caller alone.
+func (p *Pool) Exchange(ctx context.Context, asked *wire.Question) (*wire.Reply, error) {
 	if len(p.servers) == 0 {
 		return nil, ErrNoServers
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("waiting for upstream: %w", context.Cause(ctx))
 	}
-	q, err := newQuestion(req)
+	f, lead, err := p.join(newQuestion(asked))
 	if err != nil {
 		return nil, err
 	}
-	f, err := p.join(ctx, q)
-	if err != nil {
-		return nil, err
+	if lead {
+		p.lead(ctx, f)
 	}
 	select {
 	case <-f.done:
+		return f.reply, f.err
+	default:
+	}
+	select {
+	case <-f.done:
+		return f.reply, f.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for upstream: %w", context.Cause(ctx))
 	}
-	if f.err != nil {
-		return nil, f.err
-	}
-	return restore(f.reply.Copy(), req), nil
-}
-
-// restore gives a reply to the lower-case question the identity that the asker's request had.
-func restore(reply, req *dns.Msg) *dns.Msg {
-	sent, asked := reply.Question[0].Name, req.Question[0].Name
-	reply.Id, reply.RecursionDesired = req.Id, req.RecursionDesired
-	reply.Question[0].Name = asked
-	for _, section := range [][]dns.RR{reply.Answer, reply.Ns, reply.Extra} {
-		for _, rr := range section {
-			if h := rr.Header(); h.Name == sent {
-				h.Name = asked
-			}
-		}
-	}
-	return reply
 }
 
 // Status is how one server does.
@@ -200,11 +187,10 @@ func (p *Pool) rouse() {
 func (p *Pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	for f := range p.live {
-		f.cancel()
-	}
 	p.mu.Unlock()
+	p.cancel()
 	for _, s := range p.servers {
+		s.ports.close()
 		s.pipes.close()
 	}
 	p.work.Wait()

@@ -19,6 +19,29 @@ const (
 	TypeANY   uint16 = 255
 )
 
+// Types of which it knows but where names stand in them (see layoutOf), or that they are for one hop only.
+const (
+	typeMD    uint16 = 3
+	typeMF    uint16 = 4
+	typeMB    uint16 = 7
+	typeMG    uint16 = 8
+	typeMR    uint16 = 9
+	typeMINFO uint16 = 14
+	typeMX    uint16 = 15
+	typeRP    uint16 = 17
+	typeAFSDB uint16 = 18
+	typeRT    uint16 = 21
+	typeSIG   uint16 = 24
+	typePX    uint16 = 26
+	typeNXT   uint16 = 30
+	typeSRV   uint16 = 33
+	typeNAPTR uint16 = 35
+	typeKX    uint16 = 36
+	typeRRSIG uint16 = 46
+	typeNSEC  uint16 = 47
+	typeTSIG  uint16 = 250
+)
+
 // ClassIN is the Internet, the only class answered.
 const ClassIN uint16 = 1
 
@@ -35,32 +58,37 @@ const (
 
 // Extended DNS error codes (RFC 8914 section 4).
 const (
-	EDEOther         uint16 = 0
-	EDEStale         uint16 = 3
-	EDEForged        uint16 = 4
-	EDEIndeterminate uint16 = 5
-	EDEBogus         uint16 = 6
-	EDECachedError   uint16 = 13
-	EDENotReady      uint16 = 14
-	EDEBlocked       uint16 = 15
-	EDECensored      uint16 = 16
-	EDEFiltered      uint16 = 17
-	EDEProhibited    uint16 = 18
-	EDEStaleNXDomain uint16 = 19
-	EDENotSupported  uint16 = 21
-	EDENoReachable   uint16 = 22
-	EDENetwork       uint16 = 23
-	EDEInvalidData   uint16 = 24
+	EDEOther                uint16 = 0
+	EDEStale                uint16 = 3
+	EDEForged               uint16 = 4
+	EDEIndeterminate        uint16 = 5
+	EDEBogus                uint16 = 6
+	EDESignatureExpired     uint16 = 7
+	EDESignatureNotYetValid uint16 = 8
+	EDENoDNSKEY             uint16 = 9
+	EDENoRRSIGs             uint16 = 10
+	EDENoZoneKeyBit         uint16 = 11
+	EDENoNSEC               uint16 = 12
+	EDECachedError          uint16 = 13
+	EDENotReady             uint16 = 14
+	EDEBlocked              uint16 = 15
+	EDECensored             uint16 = 16
+	EDEFiltered             uint16 = 17
+	EDEProhibited           uint16 = 18
+	EDEStaleNXDomain        uint16 = 19
+	EDENotSupported         uint16 = 21
+	EDENoReachable          uint16 = 22
+	EDENetwork              uint16 = 23
+	EDEInvalidData          uint16 = 24
 )
 
 const (
-	edeOption   uint16 = 15    // RFC 8914 section 2
-	macOption   uint16 = 65001 // dnsmasq --add-mac, from the range for local use
-	maxEDEText         = 128
-	minUDP      uint16 = 512
-	headerLen          = 12
-	recordLen          = 10 // type, class, TTL and RDLENGTH: what follows a record's name
-	maxPointers        = 127
+	edeOption  uint16 = 15    // RFC 8914 section 2
+	macOption  uint16 = 65001 // dnsmasq --add-mac, from the range for local use
+	maxEDEText        = 128
+	minUDP     uint16 = 512
+	headerLen         = 12
+	recordLen         = 10 // type, class, TTL and RDLENGTH: what follows a record's name
 )
 
 // UDPMax is the largest answer sent over UDP, and the size offered to others: the value of DNS Flag Day 2020, which

@@ -36,7 +36,7 @@ func Answer(err error) (rcode uint16, ok bool) {
 // ParseQuestion reads a request into q, which it overwrites. It does not allocate and keeps no reference to msg.
 //
 // ErrDrop means: send nothing. An RCodeError carries the code to answer with, by AppendError; q is then filled as far as
-// the request could be understood:
+// the request could be understood, EDNS too:
 //
 //   - FORMERR: not exactly one question (so cookies without a question, RFC 7873 section 5.4, are not supported), a
 //     compressed or broken name, a section that ends early, an OPT record that is broken, doubled or outside the
@@ -56,16 +56,16 @@ func ParseQuestion(msg []byte, q *Question) error {
 	q.AD = msg[3]&flagAD != 0
 	q.CD = msg[3]&flagCD != 0
 	if msg[2]&maskOpcode != 0 {
-		q.reset()
+		q.reset(msg)
 		return RCodeError(NotImp)
 	}
 	if binary.BigEndian.Uint16(msg[4:]) != 1 {
-		q.reset()
+		q.reset(msg)
 		return RCodeError(FormErr)
 	}
 	off, err := q.Name.Read(msg, headerLen)
 	if err != nil || off+4 > len(msg) {
-		q.reset()
+		q.reset(msg)
 		return RCodeError(FormErr)
 	}
 	q.Type = binary.BigEndian.Uint16(msg[off:])
@@ -114,7 +114,7 @@ func (q *Question) readSections(msg []byte) error {
 			}
 		}
 		if !ok {
-			q.EDNS, q.DO, q.UDPSize, q.HasMAC = false, false, minUDP, false
+			q.seekOPT(msg)
 			return RCodeError(FormErr)
 		}
 		off = r.end

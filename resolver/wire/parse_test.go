@@ -94,15 +94,19 @@ func TestParseQuestion(t *testing.T) {
 		{"type cut off", request(t, "a.example.", TypeA)[:25], seen{Err: "FORMERR", RD: true, Limit: 512}},
 		{"name compressed", patch(request(t, "a.example.", TypeA), 12, 0xc0, 12), seen{Err: "FORMERR", RD: true, Limit: 512}},
 		{"OPT cut off", request(t, "a.example.", TypeA, edns(1232, true, mac(2, 0, 0, 0, 0, 7)))[:45], seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, Limit: 512}},
-		{"OPT option too long", patch(request(t, "a.example.", TypeA, edns(1232, true, mac(2, 0, 0, 0, 0, 7))), 41, 0, 7), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, Limit: 512}},
+		{"OPT option too long", patch(request(t, "a.example.", TypeA, edns(1232, true, mac(2, 0, 0, 0, 0, 7))), 41, 0, 7), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, EDNS: true, DO: true, Limit: 1232}},
 		{"record missing", patch(request(t, "a.example.", TypeA), 6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, Limit: 512}},
-		{"two OPTs", request(t, "a.example.", TypeA, func(m *dns.Msg) { m.Extra = []dns.RR{opt(), opt()} }), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, Limit: 512}},
+		{"two OPTs", request(t, "a.example.", TypeA, func(m *dns.Msg) { m.Extra = []dns.RR{opt(), opt()} }), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, EDNS: true, Limit: 1232}},
 		{"OPT of a name", request(t, "a.example.", TypeA, func(m *dns.Msg) {
 			o := opt()
 			o.Header().Name = "b.example."
 			m.Extra = []dns.RR{o}
-		}), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, Limit: 512}},
-		{"OPT in the answer", request(t, "a.example.", TypeA, func(m *dns.Msg) { m.Answer = []dns.RR{opt()} }), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, Limit: 512}},
+		}), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, EDNS: true, Limit: 1232}},
+		{"OPT in the answer", request(t, "a.example.", TypeA, func(m *dns.Msg) { m.Answer = []dns.RR{opt()} }), seen{Name: "a.example", Type: TypeA, Err: "FORMERR", RD: true, EDNS: true, Limit: 1232}},
+		{"name compressed, with EDNS", patch(request(t, "a.example.", TypeA, edns(1000, true)), 12, 0xc0, 12, 0, 1, 0, 1, 0, 0, 41, 3, 0xe8, 0, 0, 0x80, 0, 0, 0), seen{Err: "FORMERR", RD: true, EDNS: true, DO: true, Limit: 1000}},
+		{"two questions, with EDNS", request(t, "a.example.", TypeA, two, edns(1232, false)), seen{Err: "FORMERR", RD: true, EDNS: true, Limit: 1232}},
+		{"opcode NOTIFY, with EDNS", request(t, "a.example.", TypeA, edns(1232, true), func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }), seen{Err: "NOTIMP", RD: true, EDNS: true, DO: true, Limit: 1232}},
+		{"type TKEY, with EDNS", request(t, "a.example.", dns.TypeTKEY, edns(1232, false)), seen{Name: "a.example", Type: 249, Err: "NOTIMP", RD: true, EDNS: true, Limit: 1232}},
 		{"type 0", request(t, "a.example.", 0), seen{Name: "a.example", Err: "FORMERR", RD: true, Limit: 512}},
 		{"type OPT", request(t, "a.example.", TypeOPT), seen{Name: "a.example", Type: TypeOPT, Err: "FORMERR", RD: true, Limit: 512}},
 		{"type NXNAME", request(t, "a.example.", 128), seen{Name: "a.example", Type: 128, Err: "FORMERR", RD: true, Limit: 512}},

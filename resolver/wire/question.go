@@ -2,6 +2,8 @@
 package wire
 
 import (
+	"encoding/binary"
+
 	"schoolgate/blocklist/domain"
 )
 
@@ -31,8 +33,29 @@ func (q *Question) Limit() int {
 	return int(min(max(q.UDPSize, minUDP), UDPMax))
 }
 
-// reset makes q the question of a message of which only the header is known. Its name is the root, so that it is a name.
-func (q *Question) reset() {
-	*q = Question{ID: q.ID, RD: q.RD, CD: q.CD, AD: q.AD, End: headerLen, UDPSize: minUDP}
+// reset makes q the question of a message of which only the header is known, and perhaps an OPT record. Its name is the
+// root, so that it is a name.
+func (q *Question) reset(msg []byte) {
+	*q = Question{ID: q.ID, RD: q.RD, CD: q.CD, AD: q.AD, End: headerLen}
 	q.Name.Read([]byte{0}, 0) // cannot fail
+	q.seekOPT(msg)
+}
+
+// seekOPT finds out whether a request that makes no sense has an OPT record all the same: then its answer has one too (RFC
+// 6891 section 6.1.1).
+func (q *Question) seekOPT(msg []byte) {
+	q.EDNS, q.DO, q.UDPSize, q.HasMAC, q.MAC = false, false, minUDP, false, [6]byte{}
+	off := headerLen
+	for range binary.BigEndian.Uint16(msg[4:]) {
+		next, ok := skipName(msg, off)
+		if !ok || next+4 > len(msg) {
+			return
+		}
+		off = next + 4
+	}
+	if opt := findOPT(msg, off); opt.end > 0 {
+		q.EDNS = true
+		q.UDPSize = max(binary.BigEndian.Uint16(msg[opt.fixed+2:]), minUDP)
+		q.DO = msg[opt.fixed+6]&0x80 != 0
+	}
 }

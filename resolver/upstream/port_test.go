@@ -1,0 +1,86 @@
+package upstream
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestManyQuestionsSharePorts: in a crowd questions share ports, but no port carries many, or the same ID twice.
+func TestManyQuestionsSharePorts(t *testing.T) {
+	const n = 1000
+	ids := map[int][]uint16{} // by port
+	addr, stop := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
+		ids[from.Port] = append(ids[from.Port], binary.BigEndian.Uint16(msg))
+		_, _ = pc.WriteToUDP(packed(t, answer(parsed(t, msg))), from)
+	})
+	p := pool(t, 5*time.Second, udp(addr))
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for k := range n / 4 {
+				if _, err := exchange(p, context.Background(), ask(fmt.Sprintf("n%d.q%d.example.", i, k))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	stop()
+	most := 0
+	for port, ids := range ids {
+		seen := map[uint16]bool{}
+		for _, id := range ids {
+			if seen[id] {
+				t.Errorf("ID %d twice from port %d", id, port)
+			}
+			seen[id] = true
+		}
+		most = max(most, len(ids))
+	}
+	if most > portUses || most == 1 || len(ids) < freshRun {
+		t.Errorf("%d questions from %d ports, up to %d from one", n, len(ids), most)
+	}
+	until(t, "the ports are closed", func() bool {
+		ps := &p.servers[0].ports
+		ps.mu.Lock()
+		defer ps.mu.Unlock()
+		return len(ps.all) == 0
+	})
+}
+
+// TestRepeatedRepliesAreNoGuesses: what comes again or late is harmless at a port that others use.
+func TestRepeatedRepliesAreNoGuesses(t *testing.T) {
+	addr, _ := raw(t, func(pc *net.UDPConn, from *net.UDPAddr, msg []byte) {
+		for range maxForeign + 1 {
+			_, _ = pc.WriteToUDP(packed(t, answer(parsed(t, msg))), from)
+		}
+	})
+	p := pool(t, 5*time.Second, udp(addr))
+	ports := &p.servers[0].ports
+	for i := range 10 {
+		ports.mu.Lock()
+		ports.fresh = time.Now().Add(time.Minute) // share
+		ports.mu.Unlock()
+		if _, err := exchange(p, context.Background(), ask(fmt.Sprintf("n%d.example.", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := p.Status()[0]; s.Failures != 0 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestErrorTextIsPrintable(t *testing.T) {
+	p := pool(t, time.Second, udp(plain(t, echo).addr))
+	s := p.servers[0]
+	s.note(time.Now(), 0, fmt.Errorf("certificate for \x1b[31mevil\r\n\u202e%0300d", 1))
+	got := p.Status()[0].LastErr
+	if want := "certificate for ?[31mevil???000"; len(got) != maxErrText || got[:len(want)] != want {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
+}
