@@ -6,7 +6,6 @@ import (
 	"schoolgate/monitor/record"
 	"schoolgate/monitor/store"
 	"schoolgate/resolver"
-	"schoolgate/resolver/query"
 )
 
 // withholding keeps entries of the illegal tier out of the record in the disguises that the journal cannot see (see
@@ -23,14 +22,14 @@ type withholding struct {
 const maxSeen = 4096
 
 // Append is journal.Appender's.
-func (w *withholding) Append(ctx context.Context, rows []record.Row) (int, error) {
+func (w *withholding) Append(ctx context.Context, b *record.Batch) (int, error) {
 	s := w.resolver.State()
-	for i := range rows {
-		if r := &rows[i]; r.Rule != query.Illegal && w.bears(s, r.Name) {
-			r.Name = record.Withheld
+	for i, name := range b.Names {
+		if name != record.Withheld && w.bears(s, name) {
+			b.Names[i] = record.Withheld
 		}
 	}
-	return w.Store.Append(ctx, rows)
+	return w.Store.Append(ctx, b)
 }
 
 func (w *withholding) bears(s *resolver.State, name string) bool {

@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/binary"
 	"net/netip"
-	"time"
 
 	"schoolgate/blocklist/domain"
 	"schoolgate/monitor/record"
@@ -14,14 +13,21 @@ import (
 //
 //	start, ms since 1970   8
 //	duration, µs           4
-//	type, rcode            2 + 2
-//	action, rule, source   1 + 1 + 1
-//	address                1 + 0, 4 or 16
-//	device, group, category, list, wire name: 1 + n each
+//	who: address           1 + 0, 4 or 16
+//	     device, group     1 + n each
+//	why: type, rcode       2 + 2
+//	     action, rule, source   1 + 1 + 1
+//	     category, list    1 + n each
+//	wire name              the rest; nothing in the illegal tier
 //
 // Texts are copied rather than pointed at: a ring without pointers costs the garbage collector nothing, and copying forty
-// bytes costs less than finding out whether they were seen before.
-const fixedSize = lengthSize + 8 + 4 + 2 + 2 + 3 + 1 + 5
+// bytes costs less than finding out whether they were seen before. What says who and what says why are in one piece each,
+// so that Run finds out with one look each.
+const (
+	timeSize  = 8 + 4
+	whyFixed  = 2 + 2 + 3
+	fixedSize = lengthSize + timeSize + 3 + whyFixed + 2
+)
 
 // maxText is how much of a text is kept; configured names are shorter.
 const maxText = 255
@@ -53,11 +59,8 @@ func size(q *query.Query) int {
 func encode(b []byte, q *query.Query) {
 	le := binary.LittleEndian
 	le.PutUint64(b, uint64(q.Start.UnixMilli()))
-	le.PutUint32(b[8:], micros(q.Duration))
-	le.PutUint16(b[12:], q.Question.Type)
-	le.PutUint16(b[14:], q.RCode)
-	b[16], b[17], b[18] = byte(q.Verdict.Action), byte(q.Verdict.Rule), byte(q.Source)
-	b = b[19:]
+	le.PutUint32(b[8:], record.Micros(q.Duration))
+	b = b[timeSize:]
 	switch addr := q.Client.Addr; {
 	case addr.Is4():
 		a := addr.As4()
@@ -73,11 +76,13 @@ func encode(b []byte, q *query.Query) {
 	}
 	b = putText(b, q.Client.Device)
 	b = putText(b, q.Client.Name)
-	b = putText(b, q.Verdict.Category)
+	le.PutUint16(b, q.Question.Type)
+	le.PutUint16(b[2:], q.RCode)
+	b[4], b[5], b[6] = byte(q.Verdict.Action), byte(q.Verdict.Rule), byte(q.Source)
+	b = putText(b[whyFixed:], q.Verdict.Category)
 	b = putText(b, q.Verdict.List)
-	b[0] = 0
 	if q.Verdict.Rule != query.Illegal {
-		b[0] = byte(copy(b[1:], q.Question.Name.Bytes()))
+		copy(b, q.Question.Name.Bytes())
 	}
 }
 
@@ -87,60 +92,57 @@ func putText(b []byte, s string) []byte {
 	return b[1+copy(b[1:], s):]
 }
 
-// micros keeps a duration in 32 bits, which is more than an hour.
-func micros(d time.Duration) uint32 {
-	return uint32(min(max(d.Microseconds(), 0), 1<<32-1))
+// parts takes a record apart, borrowed from b. Of e it sets the time and the duration.
+func parts(b []byte, e *record.Entry) (who, why, name []byte) {
+	e.Time, e.Took = int64(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint32(b[8:])
+	b = b[timeSize:]
+	n := 0
+	for range 3 {
+		n += 1 + int(b[n])
+	}
+	who, b = b[:n], b[n:]
+	n = whyFixed
+	for range 2 {
+		n += 1 + int(b[n])
+	}
+	return who, b[:n], b[n:]
 }
 
-// decode is the inverse of encode, with an address's zone and all beyond maxText left out.
-func (j *Journal) decode(b []byte) record.Row {
-	le := binary.LittleEndian
-	r := record.Row{
-		Time:     time.UnixMilli(int64(le.Uint64(b))).UTC(),
-		Duration: time.Duration(le.Uint32(b[8:])) * time.Microsecond,
-		Type:     le.Uint16(b[12:]),
-		RCode:    le.Uint16(b[14:]),
-		Action:   query.Action(b[16]),
-		Rule:     query.Rule(b[17]),
-		Source:   query.Source(b[18]),
-	}
-	var part []byte
-	part, b = cut(b[19:])
-	r.Addr, _ = netip.AddrFromSlice(part)
+// readWho is the inverse of what encode does, with an address's zone and all beyond maxText left out.
+func readWho(b []byte) (w record.Who) {
+	part, b := cut(b)
+	w.Addr, _ = netip.AddrFromSlice(part)
 	part, b = cut(b)
-	r.Device = j.intern(part)
-	part, b = cut(b)
-	r.Group = j.intern(part)
-	part, b = cut(b)
-	r.Category = j.intern(part)
-	part, b = cut(b)
-	r.List = j.intern(part)
+	w.Device = string(part)
 	part, _ = cut(b)
-	r.Name = record.Withheld
-	if r.Rule != query.Illegal {
-		var text [4 * domain.MaxWire]byte
-		r.Name = domain.Name(domain.AppendText(text[:0], part)).String()
+	w.Group = string(part)
+	return w
+}
+
+func readWhy(b []byte) record.Why {
+	w := record.Why{
+		Type: binary.LittleEndian.Uint16(b), RCode: binary.LittleEndian.Uint16(b[2:]),
+		Action: query.Action(b[4]), Rule: query.Rule(b[5]), Source: query.Source(b[6]),
 	}
-	return r
+	part, b := cut(b[whyFixed:])
+	w.Category = string(part)
+	part, _ = cut(b)
+	w.List = string(part)
+	return w
+}
+
+// appendName appends the text of a name to b.
+func appendName(b, wire []byte) []byte {
+	switch len(wire) {
+	case 0:
+		return append(b, record.Withheld...)
+	case 1:
+		return append(b, '.')
+	}
+	return domain.AppendText(b, wire)
 }
 
 func cut(b []byte) (part, rest []byte) {
 	n := 1 + int(b[0])
 	return b[1:n], b[n:]
-}
-
-// maxInterned bounds the texts that Run remembers; devices, groups, categories and lists of a school are far fewer.
-const maxInterned = 4096
-
-// intern makes one string of the many copies of a text.
-func (j *Journal) intern(b []byte) string {
-	if s, ok := j.interned[string(b)]; ok {
-		return s
-	}
-	if len(j.interned) >= maxInterned {
-		clear(j.interned)
-	}
-	s := string(b)
-	j.interned[s] = s
-	return s
 }

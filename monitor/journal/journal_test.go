@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,15 +36,17 @@ type shelf struct {
 	fail func(rows int) (n int, err error)
 }
 
-func (s *shelf) Append(_ context.Context, rows []record.Row) (int, error) {
+func (s *shelf) Append(_ context.Context, b *record.Batch) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, err := len(rows), error(nil)
+	n, err := len(b.Rows), error(nil)
 	if s.fail != nil {
-		n, err = s.fail(len(rows))
+		n, err = s.fail(n)
 	}
-	s.rows = append(s.rows, rows[:n]...)
-	s.most = max(s.most, len(rows))
+	for i := range n {
+		s.rows = append(s.rows, b.Row(i))
+	}
+	s.most = max(s.most, len(b.Rows))
 	return n, err
 }
 
@@ -239,20 +243,58 @@ func TestManyLanes(t *testing.T) {
 	}
 }
 
-func TestBatchesAreOrderedByTime(t *testing.T) {
-	j, w := New(2, 0), &shelf{}
-	for i := range 30 {
-		q := question(t, i%3, "a.example")
-		q.Start = noon.Add(time.Duration(i*7%30) * time.Second)
-		j.Done(q)
-	}
-	if err := start(j, w, time.Hour)(); err != nil {
-		t.Fatal(err)
-	}
-	for i := range w.rows {
-		if want := noon.Add(time.Duration(i) * time.Second); !w.rows[i].Time.Equal(want) {
-			t.Fatalf("row %d is of %v, want %v", i, w.rows[i].Time, want)
+// What several rows share is in a batch once, and nothing of it is left when it was written.
+func TestBatchesShare(t *testing.T) {
+	g := newGatherer()
+	j := New(1, 0)
+	for round := range 2 {
+		for i := range 30 {
+			j.Done(question(t, 1, fmt.Sprintf("n%d.example", i%3)))
 		}
+		l := j.lanes[1]
+		for b := l.ring.peek(); b != nil; b = l.ring.peek() {
+			g.add(b)
+			l.ring.release()
+			if len(g.Rows) == 20 {
+				g.finish() // as after a batch that could not be written
+			}
+		}
+		g.finish()
+		if len(g.Rows) != 30 || len(g.Who) != 1 || len(g.Why) != 1 || !slices.Equal(g.Names, []string{"n0.example", "n1.example", "n2.example"}) {
+			t.Fatalf("round %d: %d rows of %v, %v, %v", round, len(g.Rows), g.Who, g.Why, g.Names)
+		}
+		g.taken(10)
+		if r := g.Row(0); r.Name != "n1.example" || r.Device != "tablet-7" || r.List != "games" {
+			t.Errorf("got %+v", r)
+		}
+		g.taken(20)
+		if left := fmt.Sprint(g.Names[:cap(g.Names)], string(g.text[:cap(g.text)]), string(g.wire.text[:cap(g.wire.text)])); strings.Contains(left, "example") {
+			t.Errorf("names outlive their writing: %q", left)
+		}
+	}
+}
+
+// Once there is room, a batch costs one string for all its names, and nothing for each row.
+func TestGatheringDoesNotAllocate(t *testing.T) {
+	g := newGatherer()
+	j := New(1, 1<<20)
+	var records [][]byte
+	for i := range 1000 {
+		q := question(t, 1, fmt.Sprintf("n%d.example", i%10))
+		q.Verdict = query.Verdict{}
+		j.Done(q)
+		records = append(records, bytes.Clone(j.lanes[1].ring.peek()))
+		j.lanes[1].ring.release()
+	}
+	// The names' string, the device, the group: for a thousand rows.
+	if n := testing.AllocsPerRun(100, func() {
+		for _, b := range records {
+			g.add(b)
+		}
+		g.finish()
+		g.taken(len(records))
+	}); n > 3 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

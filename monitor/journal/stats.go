@@ -3,8 +3,6 @@ package journal
 import (
 	"sync"
 	"time"
-
-	"schoolgate/monitor/record"
 )
 
 // Stats is how the journal stands. Accepted = Written + Queued + Dropped whenever nothing is on its way; otherwise a count
@@ -43,13 +41,10 @@ type state struct {
 	Stats
 }
 
-func (s *state) hold(rows []record.Row) {
+func (s *state) hold(oldest time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Oldest = time.Time{}
-	if len(rows) > 0 {
-		s.Oldest = rows[0].Time
-	}
+	s.Oldest = oldest
 }
 
 func (s *state) wrote(n int, oldest, begin, end time.Time) {

@@ -7,7 +7,6 @@ import (
 
 	"schoolgate/blocklist/domain"
 	"schoolgate/monitor"
-	"schoolgate/monitor/record"
 	"schoolgate/resolver/query"
 )
 
@@ -19,15 +18,19 @@ const (
 	nameUnit = 80
 	// maxSpenders bounds the devices of one kind that are told apart in a minute; further ones may enter nothing.
 	maxSpenders = 4096
+	// maxKnown is how many names are remembered as known at least, and half of what they are at most. A flood of random names
+	// pushes names out, and then what comes again is new again.
+	maxKnown = 1 << 15
 )
 
 // manyNames stands for the names of a device that asks for very many new ones, of very many sites.
 const manyNames = "*"
 
-// budget is what devices have entered in the present minute, of the rows' own time. It bounds how fast any device in the
+// budget is which names the record knows, and what devices have entered in the present minute, of the rows' own time. It bounds how fast any device in the
 // school can fill the disk with names that nobody asked for before: their rows are kept, and count wherever rows are
 // counted, but with shorter names.
 type budget struct {
+	known        recent
 	minute       int64
 	names, sites purse
 	shortened    time.Time // of the last row whose name was, zero when none was
@@ -53,22 +56,23 @@ type kind struct {
 	known  bool
 }
 
-// afford is the name under which the row is kept: text itself, if it is known in this file or the device may enter it; else
-// its site, after "*." when that is another name; else, and for a site that is long or odd itself, manyNames.
-func (f *logFile) afford(text string, r *record.Row) string {
-	if _, known := f.names.get(text); known || r.Rule == query.Illegal {
+func newBudget() budget { return budget{known: newRecent(maxKnown)} }
+
+// afford is the name under which a row of ms is kept: text itself, if it is known or the device may enter it; else its
+// site, after "*." when that is another name; else, and for a site that is long or odd itself, manyNames.
+func (b *budget) afford(text, device string, action query.Action, ms int64) string {
+	if b.known.has(text) {
 		return text
 	}
-	b := &f.budget
-	if minute := r.Time.Unix() / 60; minute != b.minute || b.names.spent == nil {
+	if minute := ms / time.Minute.Milliseconds(); minute != b.minute || b.names.spent == nil {
 		b.minute, b.names, b.sites = minute, newPurse(), newPurse()
 	}
-	_, err := netip.ParseAddr(r.Device)
-	who := spender{r.Device, kind{r.Action, err != nil}}
+	_, err := netip.ParseAddr(device)
+	who := spender{device, kind{action, err != nil}}
 	if b.names.spend(who, text) {
 		return text
 	}
-	b.shortened = r.Time
+	b.shortened = time.UnixMilli(ms).UTC()
 	folded := text
 	if site := domain.Name(text).Site().String(); site != text {
 		folded = "*." + site
@@ -76,7 +80,7 @@ func (f *logFile) afford(text string, r *record.Row) string {
 	if len(folded) > nameUnit || strings.Contains(folded, `\`) {
 		return manyNames
 	}
-	if _, known := f.names.get(folded); known || b.sites.spend(who, folded) {
+	if b.known.has(folded) || b.sites.spend(who, folded) {
 		return folded
 	}
 	return manyNames
@@ -101,14 +105,9 @@ func (p *purse) spend(who spender, text string) bool {
 // shortLasts is how long shortened names stay a condition of health.
 const shortLasts = time.Hour
 
-// shortened is the condition that names were shortened within the last hour.
-func shortened(files []*logFile, now time.Time) (out []monitor.Condition) {
-	var last time.Time
-	for _, f := range files {
-		if f.budget.shortened.After(last) {
-			last = f.budget.shortened
-		}
-	}
+// conditions says that names were shortened within the last hour.
+func (b *budget) conditions(now time.Time) []monitor.Condition {
+	last := b.shortened
 	if last.IsZero() || now.Sub(last) >= shortLasts {
 		return nil
 	}

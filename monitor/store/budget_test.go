@@ -55,18 +55,14 @@ func TestFloodOfNames(t *testing.T) {
 			const n = 10_000
 			c := &clock{at(8, 0, 0)}
 			s := openTest(t, t.TempDir(), c)
-			if done, err := s.Append(t.Context(), flood(n, "tablet-6", c.Time, makeName)); done != n || err != nil {
+			if done, err := s.Append(t.Context(), record.BatchOf(flood(n, "tablet-6", c.Time, makeName)...)); done != n || err != nil {
 				t.Fatal(done, err)
 			}
-			m := monthOf(c.Time)
-			if err := s.drop(m); err != nil {
-				t.Fatal(err)
-			}
-			info := must[os.FileInfo](t)(os.Stat(m.path(s.dir)))
+			info := must[os.FileInfo](t)(os.Stat(dateOf(c.Time).path(s.dir)))
 			per := float64(info.Size()) / n
 			t.Logf("%.1f bytes a row", per)
-			if per > 35 {
-				t.Errorf("%.1f bytes a row, want at most 35", per)
+			if per > 20 {
+				t.Errorf("%.1f bytes a row, want at most 20", per)
 			}
 			if got := must[int64](t)(s.Count(t.Context(), record.Filter{Device: "tablet-6", Category: "gaming"})); got != n {
 				t.Errorf("%d rows, want %d", got, n)
@@ -87,12 +83,14 @@ func TestFloodOfNames(t *testing.T) {
 	}
 }
 
-// keep is the name under which f keeps the row, which it then knows.
-func keep(f *logFile, r record.Row) string {
-	text := f.afford(r.Name, &r)
-	f.names.id(text)
+// keep is the name under which the row is kept, which is known then.
+func keep(b *budget, r record.Row) string {
+	text := b.afford(r.Name, r.Device, r.Action, r.Time.UnixMilli())
+	b.known.add(text)
 	return text
 }
+
+func testBudget() *budget { b := newBudget(); return &b }
 
 func TestBudgetOfNames(t *testing.T) {
 	long := strings.Repeat(strings.Repeat("a", 60)+".", 3) + "new.example"
@@ -113,10 +111,9 @@ func TestBudgetOfNames(t *testing.T) {
 		"other verdict":   {"www.new.example", "www.new.example", func(r *record.Row) { r.Action = query.Allow }},
 		"next minute":     {"www.new.example", "www.new.example", func(r *record.Row) { r.Time = at(8, 1, 0) }},
 		"clock set back":  {"www.new.example", "www.new.example", func(r *record.Row) { r.Time = at(7, 0, 0) }},
-		"illegal tier":    {record.Withheld, record.Withheld, func(r *record.Row) { r.Rule = query.Illegal }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &logFile{names: newInterned[string](maxNames)}
+			f := testBudget()
 			r := row
 			for i := range newNames {
 				r.Name = fmt.Sprintf("n%d.flood.example", i)
@@ -134,7 +131,7 @@ func TestBudgetOfNames(t *testing.T) {
 		})
 	}
 	t.Run("a long name costs more", func(t *testing.T) {
-		f := &logFile{names: newInterned[string](maxNames)}
+		f := testBudget()
 		r, whole := row, 0
 		for i := range newNames {
 			r.Name = fmt.Sprintf("%060d.%060d.%060d.play.example", i, i, i) // three units
@@ -150,7 +147,7 @@ func TestBudgetOfNames(t *testing.T) {
 
 // The devices that are told apart in a minute are bounded.
 func TestBudgetOfManyDevices(t *testing.T) {
-	f := &logFile{names: newInterned[string](maxNames)}
+	f := testBudget()
 	for i := range 3 * maxSpenders {
 		r := record.Row{Time: at(8, 0, 0), Device: fmt.Sprint("tablet-", i), Name: fmt.Sprintf("www.n%d.example", i)}
 		want := r.Name
@@ -164,14 +161,14 @@ func TestBudgetOfManyDevices(t *testing.T) {
 			t.Fatalf("device %d: %s is kept as %s, want %s", i, r.Name, got, want)
 		}
 	}
-	if len(f.budget.names.spent) > maxSpenders || len(f.budget.sites.spent) > maxSpenders {
-		t.Errorf("%d and %d are remembered", len(f.budget.names.spent), len(f.budget.sites.spent))
+	if len(f.names.spent) > maxSpenders || len(f.sites.spent) > maxSpenders {
+		t.Errorf("%d and %d are remembered", len(f.names.spent), len(f.sites.spent))
 	}
 }
 
 // Invented addresses take nothing from devices that are known, and what is allowed takes nothing from what is blocked.
 func TestBudgetIsNotForOthersToSpend(t *testing.T) {
-	f := &logFile{names: newInterned[string](maxNames)}
+	f := testBudget()
 	row := record.Row{Time: at(8, 0, 0), Name: "chat.stranger.example"}
 	for i := range 2 * maxSpenders {
 		keep(f, record.Row{Time: at(8, 0, 0), Device: fmt.Sprintf("198.51.%d.%d", 100+i/250%100, i%250), Name: fmt.Sprintf("www.a%d.example", i)})
@@ -185,10 +182,10 @@ func TestBudgetIsNotForOthersToSpend(t *testing.T) {
 		}
 	}
 	now := at(8, 30, 0)
-	if got := shortened([]*logFile{f}, now); len(got) != 1 || got[0].Code != "record.shortened" {
+	if got := f.conditions(now); len(got) != 1 || got[0].Code != "record.shortened" {
 		t.Errorf("conditions %v", got)
 	}
-	if got := shortened([]*logFile{f}, now.Add(time.Hour)); len(got) != 0 {
+	if got := f.conditions(now.Add(time.Hour)); len(got) != 0 {
 		t.Errorf("an hour later: %v", got)
 	}
 }
@@ -202,7 +199,7 @@ func TestSchoolDayKeepsItsNames(t *testing.T) {
 	defer file.Close()
 	z := must[*zstd.Decoder](t)(zstd.NewReader(file))
 	defer z.Close()
-	each, router := &logFile{names: newInterned[string](maxNames)}, &logFile{names: newInterned[string](maxNames)}
+	each, router := testBudget(), testBudget()
 	rows := 0
 	in := bufio.NewScanner(z)
 	for in.Scan() {
@@ -212,7 +209,7 @@ func TestSchoolDayKeepsItsNames(t *testing.T) {
 			continue // the heading
 		}
 		rows++
-		for device, f := range map[string]*logFile{p[2]: each, "router": router} {
+		for device, f := range map[string]*budget{p[2]: each, "router": router} {
 			row := record.Row{Time: time.UnixMilli(ms), Name: p[4], Device: device}
 			if got := keep(f, row); got != row.Name {
 				t.Fatalf("row %d: %s is kept as %s", rows, row.Name, got)

@@ -5,25 +5,21 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"schoolgate/monitor"
 )
 
-// chunk is how many rows one transaction deletes, so that the writer and the card can breathe in between.
-const chunk = 20_000
+// wholeDay is a day of UTC.
+const wholeDay = 24 * time.Hour
 
-// day is a day of UTC.
-const day = 24 * time.Hour
-
-// Retain deletes all that is, or before the next midnight of UTC will be, older than so many days at now: whole months, the
-// older rows of the month in which the border falls with the names that no row has any more, and alerts, mails, gaps and
-// runs of that age. Called once a day it therefore never leaves anything older than promised, and deletes nothing more than
+// Retain deletes all that is, or before the next midnight of UTC will be, older than so many days at now: whole days of rows,
+// which are overwritten first, and alerts, mails, gaps and runs of that age. Called once a day it therefore never leaves anything older than promised, and deletes nothing more than
 // a day early. Changes of the filtering are kept: they are the school's evidence, and about nobody. Rows with a time in the future, of a clock that was wrong, stay
 // until that time has come and gone. Days below 1 delete nothing.
 func (s *Store) Retain(ctx context.Context, now time.Time, days int) error {
@@ -33,32 +29,27 @@ func (s *Store) Retain(ctx context.Context, now time.Time, days int) error {
 	if _, err := s.main.get(); err != nil {
 		return err
 	}
-	border := now.Truncate(day).AddDate(0, 0, 1-days)
+	border := now.Truncate(wholeDay).AddDate(0, 0, 1-days)
 	var errs []error
 	if err := s.retainMain(ctx, border); err != nil {
 		errs = append(errs, fmt.Errorf("deleting old alerts and gaps: %w", err))
 	}
-	all, err := months(s.dir)
-	if err != nil {
-		return errors.Join(append(errs, fmt.Errorf("listing the record: %w", err))...)
-	}
-	for _, m := range all {
-		var err error
-		switch {
-		case !(m + 1).start().After(border):
-			err = s.remove(m)
-		case m.start().Before(border):
-			err = s.trim(ctx, m, m.id(border))
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("deleting old rows of %s: %w", m, err))
+	all, err := dates(s.dir)
+	errs = append(errs, err)
+	for _, d := range all {
+		if d.start().Before(border) {
+			errs = append(errs, s.remove(ctx, d))
 		}
 	}
-	// A damaged file's rows cannot be deleted one by one, so all of it goes with the first.
+	errs = append(errs, s.retainOld(ctx, border))
+	// A damaged file's rows cannot be told apart, so all of it goes with the first.
 	names, err := s.damagedFiles()
-	for _, name := range names {
-		if m, ok := parseMonth(damagedFile, filepath.Base(name)); ok && m.start().Before(border) {
-			errs = append(errs, os.Remove(name))
+	for _, path := range names {
+		name := filepath.Base(path)
+		d, isDay := parseDate(damagedDay, name)
+		m, isMonth := parseMonth(damagedMonth, name)
+		if isDay && d.start().Before(border) || isMonth && m.start().Before(border) {
+			errs = append(errs, erase(ctx, path))
 		}
 	}
 	return errors.Join(append(errs, err)...)
@@ -79,88 +70,45 @@ func (s *Store) retainMain(ctx context.Context, border time.Time) error {
 	})
 }
 
-// remove deletes the month's file.
-func (s *Store) remove(m month) error {
+// remove deletes the day's file.
+func (s *Store) remove(ctx context.Context, d date) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return errClosed
 	}
-	if err := s.drop(m); err != nil {
-		s.log.Warn("closing a file before its deletion", "month", m.String(), "error", err)
+	if err := s.drop(d); err != nil {
+		s.log.Warn("closing a file before its deletion", "day", d.String(), "error", err)
 	}
-	path := m.path(s.dir)
-	var errs []error
-	for _, part := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + part); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+	if err := erase(ctx, d.path(s.dir)); err != nil {
+		return fmt.Errorf("deleting the rows of %s: %w", d, err)
+	}
+	return nil
+}
+
+// erase overwrites a file and deletes it.
+func erase(ctx context.Context, path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("erasing: %w", err)
+	}
+	info, err := f.Stat()
+	zeros := make([]byte, windowSize)
+	for at := int64(0); err == nil && at < info.Size(); at += windowSize {
+		if err = ctx.Err(); err == nil {
+			_, err = f.WriteAt(zeros[:min(windowSize, info.Size()-at)], at)
 		}
 	}
-	return errors.Join(errs...)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("overwriting: %w", err)
+	}
+	return os.Remove(path)
 }
 
-// trim deletes the month's rows with ids below border, and what only they referred to.
-func (s *Store) trim(ctx context.Context, m month, border int64) error {
-	for {
-		n, err := s.trimChunk(ctx, m, border)
-		if err != nil || n < chunk {
-			return err
-		}
-	}
-}
-
-func (s *Store) trimChunk(ctx context.Context, m month, border int64) (deleted int64, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return 0, errClosed
-	}
-	f, err := s.file(ctx, m)
-	if err != nil {
-		return 0, err
-	}
-	deleted, err = f.trim(ctx, border)
-	if err != nil {
-		err = errors.Join(err, s.drop(m))
-	}
-	return deleted, err
-}
-
-// trim deletes at most chunk rows, and with the last of them what nothing refers to any more.
-func (f *logFile) trim(ctx context.Context, border int64) (deleted int64, err error) {
-	tx, err := f.conn.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = tx.Rollback() }() // of no effect after Commit
-	res, err := tx.ExecContext(ctx, "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE id < ? ORDER BY id LIMIT ?)", border, chunk)
-	if err != nil {
-		return 0, err
-	}
-	if deleted, err = res.RowsAffected(); err != nil {
-		return 0, err
-	}
-	if deleted > 0 && deleted < chunk {
-		for _, text := range []string{
-			"DELETE FROM name WHERE id NOT IN (SELECT name FROM entry)",
-			"DELETE FROM who WHERE id NOT IN (SELECT who FROM entry)",
-			"DELETE FROM why WHERE id NOT IN (SELECT why FROM entry)",
-		} {
-			if _, err := tx.ExecContext(ctx, text); err != nil {
-				return 0, err
-			}
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return 0, err
-	}
-	if deleted == 0 {
-		return 0, nil
-	}
-	return deleted, f.remember(ctx)
-}
-
-// Check looks at every database for damage (PRAGMA quick_check), which reads all of it: minutes on a small box.
+// Check looks at every file for damage, which reads all of it: minutes on a small box.
 func (r *Reader) Check(ctx context.Context) error {
 	db, err := r.db.get()
 	if err != nil {
@@ -170,9 +118,16 @@ func (r *Reader) Check(ctx context.Context) error {
 	if err := check(ctx, db); err != nil {
 		errs = append(errs, fmt.Errorf("checking %s: %w", mainFile, err))
 	}
-	all, err := months(r.dir)
+	days, old, err := r.within(time.Time{}, time.Time{})
 	errs = append(errs, err)
-	for _, m := range all {
+	for _, d := range days {
+		var b block
+		err := r.onDay(ctx, d, func(file *day) error { return file.each(ctx, 0, dayMillis, &b, func() error { return nil }) })
+		if err != nil {
+			errs = append(errs, fmt.Errorf("checking the record of %s: %w", d, err))
+		}
+	}
+	for _, m := range old {
 		if err := r.inMonth(ctx, m, func(db *sql.DB) error { return check(ctx, db) }); err != nil {
 			errs = append(errs, fmt.Errorf("checking the record of %s: %w", m, err))
 		}
@@ -205,12 +160,12 @@ func check(ctx context.Context, db *sql.DB) error {
 // Stats is how the store stands.
 type Stats struct {
 	Rows   int64     // written since the start
-	Bytes  int64     // of the state directory's databases, damaged ones included
+	Bytes  int64     // of the record and the database, damaged files included
 	Free   int64     // that the file system has left for this program; -1 when not known
-	Oldest time.Time // the first month kept; zero when there is none
+	Oldest time.Time // the first day kept, or the first old month; zero when there is none
 }
 
-// Stats reads the directory; it does not touch the databases.
+// Stats reads the directory; it does not touch the files.
 func (s *Store) Stats() (Stats, error) {
 	if _, err := s.main.get(); err != nil {
 		return Stats{}, err
@@ -218,12 +173,15 @@ func (s *Store) Stats() (Stats, error) {
 	s.mu.Lock()
 	st := Stats{Rows: s.rows}
 	s.mu.Unlock()
-	all, err := months(s.dir)
+	days, old, err := s.within(time.Time{}, time.Time{})
 	if err != nil {
-		return st, fmt.Errorf("listing the record: %w", err)
+		return st, err
 	}
-	if len(all) > 0 {
-		st.Oldest = all[0].start()
+	if len(days) > 0 {
+		st.Oldest = days[0].start()
+	}
+	if len(old) > 0 && (len(days) == 0 || old[0].start().Before(st.Oldest)) {
+		st.Oldest = old[0].start()
 	}
 	for _, dir := range []string{s.dir, filepath.Join(s.dir, logDir)} {
 		entries, err := os.ReadDir(dir)
@@ -231,7 +189,7 @@ func (s *Store) Stats() (Stats, error) {
 			return st, fmt.Errorf("listing the record: %w", err)
 		}
 		for _, e := range entries {
-			if !strings.Contains(e.Name(), ".db") {
+			if !strings.Contains(e.Name(), ".db") && !strings.Contains(e.Name(), ".log") {
 				continue
 			}
 			if info, err := e.Info(); err == nil { // else it has just gone
@@ -248,13 +206,15 @@ var damagedMain = regexp.MustCompile(`^` + regexp.QuoteMeta(mainFile) + `\.damag
 // damagedFiles are the paths of what was set aside.
 func (r *Reader) damagedFiles() ([]string, error) {
 	var names []string
-	for dir, pattern := range map[string]*regexp.Regexp{r.dir: damagedMain, filepath.Join(r.dir, logDir): damagedFile} {
+	for dir, patterns := range map[string][]*regexp.Regexp{
+		r.dir: {damagedMain}, filepath.Join(r.dir, logDir): {damagedDay, damagedMonth},
+	} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return nil, fmt.Errorf("looking for damaged files: %w", err)
 		}
 		for _, e := range entries {
-			if pattern.MatchString(e.Name()) {
+			if slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(e.Name()) }) {
 				names = append(names, filepath.Join(dir, e.Name()))
 			}
 		}
@@ -276,7 +236,7 @@ func (s *Store) Conditions() []monitor.Condition {
 	}
 	s.mu.Lock()
 	all = append(all, s.disk.conditions()...)
-	all = append(all, shortened(s.files, s.now())...)
+	all = append(all, s.budget.conditions(s.now())...)
 	s.mu.Unlock()
 	names, err := s.damagedFiles()
 	if err != nil || len(names) == 0 {
@@ -306,7 +266,7 @@ func (s *Store) Run(ctx context.Context, days func() int) error {
 	last := 0
 	for {
 		if now, n := s.now(), days(); n != last || !now.Before(next) {
-			last, next = n, now.Truncate(day).Add(day)
+			last, next = n, now.Truncate(wholeDay).Add(wholeDay)
 			if err := s.Retain(ctx, now, n); err != nil && ctx.Err() == nil {
 				s.log.ErrorContext(ctx, "old rows could not be deleted", "error", err)
 				next = now.Add(time.Hour)

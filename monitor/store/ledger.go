@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"schoolgate/monitor"
@@ -119,27 +120,40 @@ func (r *Reader) silence(ctx context.Context, db *sql.DB, until time.Time) (g mo
 }
 
 // lastRow is the time of the last row before until, zero when there is none or it cannot be read: then the heartbeat will do.
-func (r *Reader) lastRow(ctx context.Context, until time.Time) time.Time {
-	all, err := months(r.dir)
+func (r *Reader) lastRow(ctx context.Context, until time.Time) (last time.Time) {
+	all, err := dates(r.dir)
 	if err != nil {
-		return time.Time{}
+		return last
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		m := all[i]
-		if m > monthOf(until) {
+	for _, d := range slices.Backward(all) {
+		lo, hi := d.bounds(time.Time{}, until)
+		if lo >= hi || !last.IsZero() {
 			continue
 		}
-		db, ok, err := openReader(ctx, m.path(r.dir), "log")
-		if err != nil || !ok {
+		_ = r.onDay(ctx, d, func(file *day) error {
+			last = later(last, file.lastRow(d, hi))
+			return nil
+		})
+	}
+	return last
+}
+
+// lastRow is the time of the last row before hi, milliseconds since midnight; zero when there is none or it cannot be read.
+func (r *day) lastRow(d date, hi int64) (last time.Time) {
+	var b block
+	for i, at := range r.blocks {
+		if i < len(r.blocks)-1 && int64(at.until) < hi { // the heads are enough, save where the end may be missing
+			last = later(last, d.time(int64(at.until)))
 			continue
 		}
-		var id sql.NullInt64
-		err = db.QueryRowContext(ctx, "SELECT max(id) FROM entry WHERE id < ?", m.id(until)).Scan(&id)
-		if err := errors.Join(err, db.Close()); err == nil && id.Valid {
-			return m.time(id.Int64)
+		_ = r.load(at, &b)
+		for _, e := range b.rows {
+			if int64(e.ms) < hi {
+				last = later(last, d.time(int64(e.ms)))
+			}
 		}
 	}
-	return time.Time{}
+	return last
 }
 
 // Gap writes down that the record is not whole. Losses for the same reason, less than a minute apart,

@@ -1,226 +1,317 @@
 package store
 
 import (
-	"context"
-	"database/sql"
+	"encoding/binary"
 	"errors"
-	"net/netip"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"schoolgate/monitor/record"
 	"schoolgate/resolver/query"
 )
 
-// How much is remembered of what a month's file holds already. A flood of random names pushes names out, and then what
-// comes again is entered again.
+// After so many rows, some 50 µs of work, the writer pauses, so that packet loops which share its core are not kept
+// waiting (see journal.Run).
 const (
-	maxNames = 1 << 15
-	maxWho   = 1 << 12
-	maxWhy   = 1 << 12
+	pauseEvery = 512
+	pause      = 20 * time.Microsecond
 )
 
-// logFile is one month's file, open for writing by one caller at a time. After an error of append it must be closed: what
-// it remembers may not be what the file holds.
+// file is an *os.File.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+	Sync() error
+}
+
+// logFile is one day's file, open for writing by one caller at a time.
 type logFile struct {
-	month month
-	db    *sql.DB
-	conn  *sql.Conn
-
-	putEntry, lastEntry, putName, putWho, putWhy *sql.Stmt
-
-	names    *interned[string]
-	who      *interned[who]
-	why      *interned[why]
-	budget   budget
-	sequence int64
+	date  date
+	file  file
+	size  int64 // of what is whole
+	torn  bool  // there may be something behind it
+	block dictionary
+	frame frame
+	ids   numbers
 }
 
-type who struct {
-	device string
-	addr   netip.Addr
-	group  string
+// dictionary is what the block holds to which frames are being added.
+type dictionary struct {
+	who   map[record.Who]uint32
+	why   map[record.Why]uint32
+	names map[string]uint32
+	rows  int
+	bytes int // of texts
+	begun bool
 }
 
-type why struct {
-	action         query.Action
-	rule           query.Rule
-	category, list string
-	source         query.Source
-	rcode, typ     uint16
+func newDictionary() dictionary {
+	return dictionary{who: make(map[record.Who]uint32), why: make(map[record.Why]uint32), names: make(map[string]uint32)}
 }
 
-func openLog(ctx context.Context, dir string, m month) (*logFile, error) {
-	db, err := openWriter(ctx, m.path(dir), "log")
-	if err != nil {
-		return nil, err
+// full says whether the next row must begin another block.
+func (d *dictionary) full() bool {
+	return d.rows >= maxRows || d.bytes >= maxTexts || len(d.who) >= maxWho || len(d.why) >= maxWhy || len(d.names) >= maxNames
+}
+
+// numbers are, for each index of a batch, the number in the block + 1, or 0 when that is not known.
+type numbers struct{ who, why, names []uint32 }
+
+func (n *numbers) reset(b *record.Batch) {
+	for s, size := range map[*[]uint32]int{&n.who: len(b.Who), &n.why: len(b.Why), &n.names: len(b.Names)} {
+		if cap(*s) < size {
+			*s = make([]uint32, size)
+		}
+		*s = (*s)[:size]
+		clear(*s)
 	}
-	f := &logFile{month: m, db: db}
-	if err := f.prepare(ctx); err != nil {
-		return nil, errors.Join(err, f.close())
+}
+
+// frame is one that is being made: its texts, each with their number, and its rows.
+type frame struct {
+	who, why, names    []byte
+	nWho, nWhy, nNames uint64
+	rows               []byte
+	n                  uint32
+	last               int64 // the time of the last row
+	earliest, until    int64
+	out                []byte // all of it, in the order of the file
+}
+
+func (f *frame) reset() {
+	*f = frame{
+		who: f.who[:0], why: f.why[:0], names: f.names[:0], rows: f.rows[:0], out: f.out[:0],
+		earliest: math.MaxInt64, until: math.MinInt64,
+	}
+}
+
+// openLog opens the day's file and makes it when it is not there. What a power cut left unfinished at its end is cut off.
+// The names that its last rows have become known. The error is errDamaged when something in the midst of it is wrong.
+func openLog(dir string, d date, known *recent) (*logFile, error) {
+	path := d.path(dir)
+	osFile, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening a day of the record: %w", err)
+	}
+	f := &logFile{date: d, file: osFile, block: newDictionary()}
+	info, err := osFile.Stat()
+	if err == nil {
+		err = f.begin(filepath.Dir(path), info.Size(), known)
+	}
+	if err != nil {
+		return nil, errors.Join(err, osFile.Close())
 	}
 	return f, nil
 }
 
-func (f *logFile) prepare(ctx context.Context) (err error) {
-	if f.conn, err = f.db.Conn(ctx); err != nil {
+func (f *logFile) begin(dir string, size int64, known *recent) error {
+	if size == 0 {
+		return syncDir(dir)
+	}
+	r, err := readDay(f.file, size, f.date)
+	if err != nil {
 		return err
 	}
-	for stmt, text := range map[**sql.Stmt]string{
-		&f.putEntry:  "INSERT INTO entry (id, who, why, name, took) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		&f.lastEntry: "SELECT max(id) FROM entry WHERE id < ?",
-		&f.putName:   "INSERT INTO name (id, text) VALUES (?, ?)",
-		&f.putWho:    `INSERT INTO who (id, device, addr, "group") VALUES (?, ?, ?, ?)`,
-		&f.putWhy:    "INSERT INTO why (id, action, rule, category, list, source, rcode, type) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-	} {
-		if *stmt, err = f.conn.PrepareContext(ctx, text); err != nil {
+	var b block
+	for _, at := range r.blocks[max(0, len(r.blocks)-2):] {
+		if err := r.load(at, &b); err != nil {
 			return err
 		}
+		for _, name := range b.names {
+			if !known.has(name) {
+				known.add(strings.Clone(name))
+			}
+		}
 	}
-	return f.remember(ctx)
+	f.size, f.torn = r.end, r.end < size
+	return f.mend()
 }
 
-// remember reads what was entered last.
-func (f *logFile) remember(ctx context.Context) error {
-	f.names, f.who, f.why = newInterned[string](maxNames), newInterned[who](maxWho), newInterned[why](maxWhy)
-	err := f.scan(ctx, "SELECT id, text FROM name ORDER BY id DESC LIMIT ?", maxNames, func(rows *sql.Rows) error {
-		var id int64
-		var text string
-		err := rows.Scan(&id, &text)
-		f.names.put(text, id)
-		return err
-	})
+// syncDir makes sure that a new file is found after a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("opening the directory of the record: %w", err)
 	}
-	err = f.scan(ctx, `SELECT id, device, addr, "group" FROM who ORDER BY id DESC LIMIT ?`, maxWho, func(rows *sql.Rows) error {
-		var id int64
-		var addr []byte
-		var w who
-		err := rows.Scan(&id, &w.device, &addr, &w.group)
-		w.addr, _ = netip.AddrFromSlice(addr)
-		f.who.put(w, id)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	const text = "SELECT id, action, rule, category, list, source, rcode, type FROM why ORDER BY id DESC LIMIT ?"
-	return f.scan(ctx, text, maxWhy, func(rows *sql.Rows) error {
-		var id int64
-		var action, rule, source string
-		var w why
-		err := rows.Scan(&id, &action, &rule, &w.category, &w.list, &source, &w.rcode, &w.typ)
-		if err != nil {
-			return err
-		}
-		var ok [3]bool
-		w.action, ok[0] = query.ParseAction(action)
-		w.rule, ok[1] = query.ParseRule(rule)
-		w.source, ok[2] = query.ParseSource(source)
-		if ok == [3]bool{true, true, true} {
-			f.why.put(w, id)
-		}
-		f.why.next = max(f.why.next, id+1)
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// mend cuts off what was not written to its end. The next frame begins a block, because what the block should hold may not
+// have been written.
+func (f *logFile) mend() error {
+	if !f.torn {
 		return nil
-	})
+	}
+	if err := f.file.Truncate(f.size); err != nil {
+		return fmt.Errorf("cutting off what was not written to its end: %w", err)
+	}
+	f.torn, f.block = false, newDictionary()
+	return nil
 }
 
-func (f *logFile) scan(ctx context.Context, text string, limit int, each func(*sql.Rows) error) error {
-	rows, err := f.conn.QueryContext(ctx, text, limit)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows); err != nil {
-			return err
+// append writes rows of this day, which belong to b, and says how many, counted from the first, are on the disk. Each frame
+// is synced before the next begins, so that a power cut leaves at most one unfinished.
+func (f *logFile) append(b *record.Batch, rows []record.Entry, known *budget) (n int, err error) {
+	f.ids.reset(b)
+	for n < len(rows) {
+		if err := f.mend(); err != nil {
+			return n, err
 		}
+		if f.block.full() {
+			f.block = newDictionary()
+			f.ids.reset(b)
+		}
+		taken := f.fill(b, rows[n:], known)
+		if err := f.write(); err != nil {
+			f.torn = true
+			return n, err
+		}
+		n += taken
 	}
-	return rows.Err()
+	return n, nil
 }
 
-// append writes rows of this month in one transaction.
-func (f *logFile) append(ctx context.Context, rows []record.Row) error {
-	// A context that can end makes the driver watch it with a goroutine for each statement; a batch takes milliseconds.
-	ctx = context.WithoutCancel(ctx)
-	if _, err := f.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	for i := range rows {
-		if err := f.put(ctx, &rows[i]); err != nil {
-			_, back := f.conn.ExecContext(ctx, "ROLLBACK")
-			return errors.Join(err, back)
+// fill makes a frame of as many rows as the block takes.
+func (f *logFile) fill(b *record.Batch, rows []record.Entry, known *budget) (n int) {
+	f.frame.reset()
+	midnight := f.date.millis()
+	for n < len(rows) && !f.block.full() {
+		e := &rows[n]
+		f.frame.put(clampMillis(e.Time)-midnight, f.whoOf(b, e), f.whyOf(b, e), f.nameOf(b, e, known), e.Took)
+		f.block.rows++
+		if n++; n%pauseEvery == 0 {
+			time.Sleep(pause)
 		}
 	}
-	_, err := f.conn.ExecContext(ctx, "COMMIT")
-	return err
+	return n
 }
 
-func (f *logFile) put(ctx context.Context, r *record.Row) error {
-	text := r.Name
-	if r.Rule == query.Illegal {
-		text = record.Withheld // said by the journal already; the IWF's rules deserve a second lock
+func clampMillis(ms int64) int64 { return min(max(ms, minTime.UnixMilli()), maxTime.UnixMilli()) }
+
+func (f *logFile) whoOf(b *record.Batch, e *record.Entry) uint32 {
+	if id := f.ids.who[e.Who]; id != 0 {
+		return id - 1
 	}
-	text = f.afford(text, r)
-	name, isNew := f.names.id(text)
-	if isNew {
-		if _, err := f.putName.ExecContext(ctx, name, text); err != nil {
-			return err
-		}
+	w := b.Who[e.Who]
+	w.Addr = w.Addr.WithZone("")
+	id, known := f.block.who[w]
+	if !known {
+		id = uint32(len(f.block.who))
+		f.block.who[w] = id
+		f.frame.who = putWho(f.frame.who, &w)
+		f.frame.nWho++
+		f.block.bytes += len(w.Device) + len(w.Group)
 	}
-	w := who{r.Device, r.Addr.WithZone(""), r.Group}
-	whoID, isNew := f.who.id(w)
-	if isNew {
-		if _, err := f.putWho.ExecContext(ctx, whoID, w.device, addrBytes(w.addr), w.group); err != nil {
-			return err
-		}
-	}
-	y := why{r.Action, r.Rule, r.Category, r.List, r.Source, r.RCode, r.Type}
-	whyID, isNew := f.why.id(y)
-	if isNew {
-		_, err := f.putWhy.ExecContext(ctx, whyID, y.action.String(), y.rule.String(), y.category, y.list, y.source.String(), int64(y.rcode), int64(y.typ))
-		if err != nil {
-			return err
-		}
-	}
-	ms := clampTime(r.Time).UnixMilli() - f.month.start().UnixMilli()
-	f.sequence = (f.sequence + 1) & (1<<sequenceBits - 1)
-	id, took := ms<<sequenceBits|f.sequence, r.Duration.Microseconds()
-	for {
-		res, err := f.putEntry.ExecContext(ctx, id, whoID, whyID, name, took)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 1 {
-			return err
-		}
-		// Taken, which happens when the clock was set back or stands still. Go on after the last row of this millisecond; when
-		// it is full, that is the first place of the next one.
-		var last int64
-		if err := f.lastEntry.QueryRowContext(ctx, (id>>sequenceBits+1)<<sequenceBits).Scan(&last); err != nil {
-			return err
-		}
-		id = last + 1
-	}
+	f.ids.who[e.Who] = id + 1
+	return id
 }
 
-// addrBytes is never nil: that would be NULL.
-func addrBytes(a netip.Addr) []byte {
-	if !a.IsValid() {
-		return []byte{}
+func (f *logFile) whyOf(b *record.Batch, e *record.Entry) uint32 {
+	if id := f.ids.why[e.Why]; id != 0 {
+		return id - 1
 	}
-	return a.AsSlice()
+	w := b.Why[e.Why]
+	id, known := f.block.why[w]
+	if !known {
+		id = uint32(len(f.block.why))
+		f.block.why[w] = id
+		f.frame.why = putWhy(f.frame.why, &w)
+		f.frame.nWhy++
+		f.block.bytes += len(w.Category) + len(w.List)
+	}
+	f.ids.why[e.Why] = id + 1
+	return id
 }
 
-// close gives back everything. A statement left open would keep SQLite's connection, and with it the write-ahead log.
+func (f *logFile) nameOf(b *record.Batch, e *record.Entry, known *budget) uint32 {
+	why := &b.Why[e.Why]
+	if why.Rule == query.Illegal { // said by the journal already; the IWF's rules deserve a second lock
+		return f.name(record.Withheld, known)
+	}
+	if id := f.ids.names[e.Name]; id != 0 {
+		return id - 1
+	}
+	text := b.Names[e.Name]
+	kept := known.afford(text, b.Who[e.Who].Device, why.Action, e.Time)
+	id := f.name(kept, known)
+	if kept == text { // and so it is known, for all other rows too
+		f.ids.names[e.Name] = id + 1
+	}
+	return id
+}
+
+// name is the number of a name in the block, to which it is added when it is not in it. Either way it is known from then on.
+func (f *logFile) name(text string, known *budget) uint32 {
+	id, ok := f.block.names[text]
+	if ok {
+		return id
+	}
+	text = strings.Clone(text) // the batch's names are one piece of memory
+	id = uint32(len(f.block.names))
+	f.block.names[text] = id
+	if !known.known.has(text) {
+		known.known.add(text)
+	}
+	f.frame.names = putText(f.frame.names, text)
+	f.frame.nNames++
+	f.block.bytes += len(text)
+	return id
+}
+
+// put adds a row of ms after midnight.
+func (f *frame) put(ms int64, who, why, name, took uint32) {
+	delta := ms - f.last
+	b := binary.AppendUvarint(f.rows, uint64(delta<<1)^uint64(delta>>63))
+	b = binary.AppendUvarint(b, uint64(who))
+	b = binary.AppendUvarint(b, uint64(why))
+	b = binary.AppendUvarint(b, uint64(name))
+	f.rows = binary.AppendUvarint(b, uint64(took))
+	f.last, f.earliest, f.until = ms, min(f.earliest, ms), max(f.until, ms)
+	f.n++
+}
+
+// write puts the frame behind the others and waits until it is on the disk.
+func (f *logFile) write() error {
+	r := &f.frame
+	out := r.out
+	if f.size == 0 {
+		out = append(out, f.date.title()...)
+	}
+	at := len(out)
+	out = append(out, make([]byte, headSize)...)
+	for _, part := range []struct {
+		n    uint64
+		text []byte
+	}{{r.nWho, r.who}, {r.nWhy, r.why}, {r.nNames, r.names}} {
+		out = append(binary.AppendUvarint(out, part.n), part.text...)
+	}
+	out = append(out, r.rows...)
+	r.out = out
+	h := head{
+		length: uint32(len(out) - at - headSize), sum: checksum(out[at+headSize:]), rows: r.n, begins: !f.block.begun,
+		earliest: uint32(r.earliest), until: uint32(r.until),
+	}
+	h.put(out[at:])
+	if _, err := f.file.WriteAt(out, f.size); err != nil {
+		return fmt.Errorf("writing rows: %w", err)
+	}
+	if err := f.file.Sync(); err != nil {
+		return fmt.Errorf("writing rows to the disk: %w", err)
+	}
+	f.size += int64(len(out))
+	f.block.begun = true
+	return nil
+}
+
 func (f *logFile) close() error {
-	var errs []error
-	for _, stmt := range []*sql.Stmt{f.putEntry, f.lastEntry, f.putName, f.putWho, f.putWhy} {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
-		}
-	}
-	if f.conn != nil {
-		errs = append(errs, f.conn.Close())
-	}
-	return errors.Join(append(errs, f.db.Close())...)
+	err := f.mend()
+	f.frame, f.block = frame{}, dictionary{}
+	return errors.Join(err, f.file.Close())
 }

@@ -71,7 +71,7 @@ func TestAlertsGoOnWhenTheDiskFills(t *testing.T) {
 	rows := sample(1, 100, c.Time, at(9, 0, 0))
 	appendAll(t, s, rows)
 	path := fill(t, dir, 3<<20)
-	if n, err := s.Append(t.Context(), rows); n != 0 || !errors.Is(err, ErrFull) {
+	if n, err := s.Append(t.Context(), record.BatchOf(rows...)); n != 0 || !errors.Is(err, ErrFull) {
 		t.Fatalf("appended %d: %v", n, err)
 	}
 	for range 100 {

@@ -81,7 +81,7 @@ func openAt(ctx context.Context, dir string, log *slog.Logger, now func() time.T
 	if errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("opening the state directory %q: %w", dir, err)
 	}
-	s := &Store{Reader: &Reader{dir: dir, now: now}, log: log, begun: now()}
+	s := &Store{Reader: &Reader{dir: dir, now: now}, log: log, begun: now(), budget: newBudget()}
 	err = s.open(ctx)
 	switch {
 	case errors.Is(err, ErrInUse) || errors.Is(err, ErrNewer):

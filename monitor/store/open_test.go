@@ -25,7 +25,7 @@ var discard = slog.New(slog.DiscardHandler)
 // everything calls what needs the database.
 func everything(ctx context.Context, s *Store) map[string]error {
 	errs := make(map[string]error)
-	_, errs["Append"] = s.Append(ctx, []record.Row{{Name: "a.example"}})
+	_, errs["Append"] = s.Append(ctx, record.BatchOf(record.Row{Name: "a.example"}))
 	errs["Gap"] = s.Gap(ctx, monitor.Gap{Reason: "dropped", Lost: 1})
 	errs["RecordChange"] = s.RecordChange(ctx, monitor.Change{})
 	errs["Heartbeat"] = s.Heartbeat(ctx)

@@ -50,7 +50,7 @@ func childWrite(ctx context.Context, dir string) error {
 		for j := range rows {
 			rows[j] = record.Row{Time: time.Now(), Device: "tablet-1", Name: fmt.Sprintf("n%d.example", i+j)}
 		}
-		if _, err := s.Append(ctx, rows); err != nil {
+		if _, err := s.Append(ctx, record.BatchOf(rows...)); err != nil {
 			return err
 		}
 		id, err := s.OpenAlert(ctx, monitor.Alert{Count: int64(i + childBatch)}, func(id int64) []monitor.Mail {
@@ -174,7 +174,7 @@ func TestReaderInAnotherProcess(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() { // write on while it reads
-			_, err := s.Append(context.Background(), nil)
+			_, err := s.Append(context.Background(), &record.Batch{})
 			done <- err
 		}()
 		if !answers.Scan() {

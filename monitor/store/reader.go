@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"time"
 
@@ -38,18 +37,6 @@ func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 
 // Close ends reading.
 func (r *Reader) Close() error { return r.db.close() }
-
-// span is from ≤ t < to in milliseconds; a zero time is no bound.
-func span(from, to time.Time) (lo, hi int64) {
-	lo, hi = math.MinInt64, math.MaxInt64
-	if !from.IsZero() {
-		lo = ceilMillis(from)
-	}
-	if !to.IsZero() {
-		hi = ceilMillis(to)
-	}
-	return lo, hi
-}
 
 // query calls each for every row of the answer.
 func (r *Reader) query(ctx context.Context, each func(*sql.Rows) error, text string, args ...any) error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -26,7 +27,7 @@ const (
 type disk struct {
 	below   time.Time // since when free space has been below the floor; zero when it is not
 	low     time.Time // likewise the warning
-	refused time.Time // since when SQLite has found no room
+	refused time.Time // since when a write has found no room
 
 	space func(dir string) (free, total int64, err error) // for tests; nil is the file system
 }
@@ -68,9 +69,14 @@ func (d *disk) outcome(err error, now time.Time) {
 	switch {
 	case err == nil:
 		d.refused = time.Time{}
-	case hasCode(err, codeFull) && d.refused.IsZero():
+	case noRoom(err) && d.refused.IsZero():
 		d.refused = now
 	}
+}
+
+// noRoom says whether err means that there was none for a write.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || hasCode(err, codeFull)
 }
 
 func (d *disk) conditions() []monitor.Condition {

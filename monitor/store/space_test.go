@@ -22,7 +22,7 @@ func TestFloorAndHysteresis(t *testing.T) {
 	free, total := int64(0), int64(0)
 	var failing error
 	s.disk.space = func(string) (int64, int64, error) { return free, total, failing }
-	row := []record.Row{{Time: c.Time, Name: "a.example"}}
+	row := record.BatchOf(record.Row{Time: c.Time, Name: "a.example"})
 	for i, step := range []struct {
 		free, total int64 // MB
 		full        bool

@@ -1,8 +1,9 @@
-// Package store is the database of a box, in SQLite without cgo.
+// Package store is what a box keeps on disk: its record of queries, and a database in SQLite without cgo.
 //
 // The state directory holds schoolgate.db, which is small and must not be lost (alerts, outbox, changes, gaps, runs), and
-// log/YYYY-MM.db, the rows of one month of UTC each. A month ends its life by the deletion of its file. One Store writes;
-// any number of Readers, in this process or in others, read at the same time.
+// log/YYYY-MM-DD.log, the rows of one day of UTC each, in a form of its own (see frame.go) to which is only ever appended. A
+// day ends its life by the deletion of its file. One Store writes; any number of Readers, in this process or in others,
+// read at the same time.
 package store
 
 import (
@@ -27,7 +28,7 @@ const (
 // beatEvery is how exactly the end of a killed run is known when no rows came; when rows came, the last one tells.
 const beatEvery = 30 * time.Second
 
-// openFiles is how many months are kept open for writing: this one, and at its beginning the one before.
+// openFiles is how many days are kept open for writing: this one, and at its beginning the one before.
 const openFiles = 2
 
 // Store is the one writer of a state directory, and a Reader of it. Its methods may be called from any goroutine; reading
@@ -50,9 +51,10 @@ type Store struct {
 	closed bool
 
 	// disk is how much room there was when it was last looked at.
-	disk disk
+	disk   disk
+	budget budget
 
-	tune func(*logFile) // for tests: applied to each month's file when it is opened
+	tune func(*logFile) // for tests: applied to each day's file when it is opened
 }
 
 // Close records a clean stop. Rows that were appended are safe already.
@@ -85,11 +87,12 @@ func (s *Store) release() error {
 	return errors.Join(errs...)
 }
 
-// Append writes rows, in any order but best by time, and returns how many, counted from the first, are on the disk. It
-// makes one transaction for each stretch of rows of one month. A damaged month is set aside and begun anew; any other
-// error leaves the rest of the rows to the caller. It is ErrFull when the disk is full, or so nearly that the rest of it is
-// kept for alerts. A device that asks for very many new names has them shortened; see budget.
-func (s *Store) Append(ctx context.Context, rows []record.Row) (n int, err error) {
+// Append writes the rows of b, in any order but best by time, and returns how many, counted from the first, are on the disk.
+// It writes once, and waits once for the disk, for each stretch of rows of one day. A damaged day is set aside and begun
+// anew; any other error leaves the rest of the rows to the caller. It is ErrFull when the disk is full, or so nearly that
+// the rest of it is kept for alerts. A device that asks for very many new names has them shortened; see budget. It pauses now and then,
+// so as not to hold up others on the same core.
+func (s *Store) Append(ctx context.Context, b *record.Batch) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -101,60 +104,59 @@ func (s *Store) Append(ctx context.Context, rows []record.Row) (n int, err error
 	if s.disk.look(s.dir, s.now()); s.disk.full() {
 		return 0, ErrFull
 	}
-	for n < len(rows) {
+	for n < len(b.Rows) {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		m, end := monthOf(clampTime(rows[n].Time)), n+1
-		for end < len(rows) && monthOf(clampTime(rows[end].Time)) == m {
+		d, end := dateOfMillis(b.Rows[n].Time), n+1
+		for end < len(b.Rows) && dateOfMillis(b.Rows[end].Time) == d {
 			end++
 		}
-		err := s.appendMonth(ctx, m, rows[n:end])
-		if damaged(err) {
-			s.log.ErrorContext(ctx, "a month of the record is damaged: it is set aside and begun anew", "month", m.String(), "error", err)
-			if err = s.replace(ctx, m); err == nil {
-				err = s.appendMonth(ctx, m, rows[n:end])
-			}
-		}
-		if s.disk.outcome(err, s.now()); hasCode(err, codeFull) {
+		done, err := s.appendDay(ctx, d, b, b.Rows[n:end])
+		s.rows += int64(done)
+		n += done
+		if s.disk.outcome(err, s.now()); noRoom(err) {
 			err = fmt.Errorf("%w: %w", ErrFull, err)
 		}
 		if err != nil {
-			return n, fmt.Errorf("writing to the record of %s: %w", m, err)
+			return n, fmt.Errorf("writing to the record of %s: %w", d, err)
 		}
-		s.rows += int64(end - n)
-		n = end
 	}
 	return n, s.beatIfDue(ctx)
 }
 
 var errClosed = errors.New("the store is closed")
 
-func (s *Store) appendMonth(ctx context.Context, m month, rows []record.Row) error {
-	f, err := s.file(ctx, m)
+func dateOfMillis(ms int64) date { return date(clampMillis(ms) / dayMillis) }
+
+func (s *Store) appendDay(ctx context.Context, d date, b *record.Batch, rows []record.Entry) (n int, err error) {
+	f, err := s.file(d)
+	if errors.Is(err, errDamaged) {
+		s.log.ErrorContext(ctx, "a day of the record is damaged: it is set aside and begun anew", "day", d.String(), "error", err)
+		if err = s.replace(ctx, d); err == nil {
+			f, err = s.file(d)
+		}
+	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := f.append(ctx, rows); err != nil {
-		return errors.Join(err, s.drop(m))
-	}
-	return nil
+	return f.append(b, rows, &s.budget)
 }
 
-// file is the month's file, opened when it is not open.
-func (s *Store) file(ctx context.Context, m month) (*logFile, error) {
+// file is the day's file, opened when it is not open.
+func (s *Store) file(d date) (*logFile, error) {
 	for i, f := range s.files {
-		if f.month == m {
+		if f.date == d {
 			s.files = append(append(s.files[:i], s.files[i+1:]...), f)
 			return f, nil
 		}
 	}
 	if len(s.files) >= openFiles {
-		if err := s.drop(s.files[0].month); err != nil {
+		if err := s.drop(s.files[0].date); err != nil {
 			return nil, err
 		}
 	}
-	f, err := openLog(ctx, s.dir, m)
+	f, err := openLog(s.dir, d, &s.budget.known)
 	if err != nil {
 		return nil, err
 	}
@@ -165,10 +167,10 @@ func (s *Store) file(ctx context.Context, m month) (*logFile, error) {
 	return f, nil
 }
 
-// drop closes the month's file if it is open.
-func (s *Store) drop(m month) error {
+// drop closes the day's file if it is open.
+func (s *Store) drop(d date) error {
 	for i, f := range s.files {
-		if f.month == m {
+		if f.date == d {
 			s.files = append(s.files[:i], s.files[i+1:]...)
 			return f.close()
 		}
@@ -176,23 +178,19 @@ func (s *Store) drop(m month) error {
 	return nil
 }
 
-// replace sets a damaged month aside, and says in the record that it is not whole.
-func (s *Store) replace(ctx context.Context, m month) error {
-	err := s.drop(m)
-	if err := setAside(m.path(s.dir)); err != nil {
+// replace sets a damaged day aside, and says in the record that it is not whole.
+func (s *Store) replace(ctx context.Context, d date) error {
+	if err := setAside(d.path(s.dir)); err != nil {
 		return fmt.Errorf("setting a damaged file aside: %w", err)
 	}
-	if err != nil {
-		s.log.WarnContext(ctx, "closing a damaged file", "error", err)
-	}
-	end := (m + 1).start()
+	end := (d + 1).start()
 	if now := s.now(); now.Before(end) {
 		end = now
 	}
-	return s.Gap(ctx, monitor.Gap{From: m.start(), To: end, Reason: "damaged"})
+	return s.Gap(ctx, monitor.Gap{From: d.start(), To: end, Reason: "damaged"})
 }
 
-// setAside renames a database to the first free one of *.damaged, *.damaged.2 and so on, with its write-ahead log.
+// setAside renames a file to the first free one of *.damaged, *.damaged.2 and so on, with its write-ahead log if it has one.
 func setAside(path string) error {
 	to := path + ".damaged"
 	for i := 2; exists(to); i++ {

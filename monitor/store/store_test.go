@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -80,7 +81,7 @@ func must[T any](t testing.TB) func(T, error) T {
 func appendAll(t testing.TB, s *Store, rows []record.Row) {
 	t.Helper()
 	for chunk := range slices.Chunk(rows, 1000) {
-		if n, err := s.Append(t.Context(), chunk); n != len(chunk) || err != nil {
+		if n, err := s.Append(t.Context(), record.BatchOf(chunk...)); n != len(chunk) || err != nil {
 			t.Fatalf("appended %d of %d: %v", n, len(chunk), err)
 		}
 	}
@@ -183,36 +184,37 @@ func TestSearchAndCountAgainstSlice(t *testing.T) {
 	block, allow := query.Block, query.Allow
 	feb := time.Date(2026, time.February, 1, 0, 0, 0, 0, time.UTC)
 	for name, f := range map[string]record.Filter{
-		"everything":        {},
-		"from":              {From: feb},
-		"to":                {To: feb},
-		"between":           {From: feb.Add(-time.Hour), To: feb.Add(30 * time.Hour)},
-		"from a row":        {From: rows[2000].Time},
-		"just after a row":  {From: rows[2000].Time.Add(time.Microsecond)},
-		"to a row":          {To: rows[2000].Time},
-		"just past a row":   {To: rows[2000].Time.Add(time.Microsecond)},
-		"device":            {Device: "tablet-3"},
-		"hardware address":  {Device: "02:00:5E:00:53:01"},
-		"address":           {Device: "192.0.2.4"},
-		"address, IPv6":     {Device: "2001:db8::1"},
-		"no such device":    {Device: "tablet"},
-		"group":             {Group: "staff"},
-		"category":          {Category: "gaming"},
-		"blocked":           {Action: &block},
-		"allowed":           {Action: &allow, Group: "children"},
-		"name":              {Name: "site1.example"},
-		"name, upper case":  {Name: "SITE1.example"},
-		"top":               {Name: "example"},
-		"not on a label":    {Name: "ite1.example"},
-		"pattern":           {Name: "*site1*.example"},
-		"pattern, whole":    {Name: "site*"},
-		"pattern of all":    {Name: "**"},
-		"LIKE's own signs":  {Name: "*site_.example"},
-		"LIKE's own signs%": {Name: "%site1.example"},
-		"quotes":            {Name: "'; DROP TABLE entry; --", Device: `"`, Group: "' OR 1=1 --"},
-		"withheld":          {Name: record.Withheld},
-		"all of it":         {From: feb, To: feb.AddDate(0, 1, 0), Group: "children", Name: "*1.example", Action: &block, Category: "gaming"},
-		"nothing":           {From: end},
+		"everything":          {},
+		"from":                {From: feb},
+		"to":                  {To: feb},
+		"between":             {From: feb.Add(-time.Hour), To: feb.Add(30 * time.Hour)},
+		"from a row":          {From: rows[2000].Time},
+		"just after a row":    {From: rows[2000].Time.Add(time.Microsecond)},
+		"to a row":            {To: rows[2000].Time},
+		"just past a row":     {To: rows[2000].Time.Add(time.Microsecond)},
+		"device":              {Device: "tablet-3"},
+		"hardware address":    {Device: "02:00:5E:00:53:01"},
+		"address":             {Device: "192.0.2.4"},
+		"address, IPv6":       {Device: "2001:db8::1"},
+		"no such device":      {Device: "tablet"},
+		"group":               {Group: "staff"},
+		"category":            {Category: "gaming"},
+		"blocked":             {Action: &block},
+		"allowed":             {Action: &allow, Group: "children"},
+		"name":                {Name: "site1.example"},
+		"name, upper case":    {Name: "SITE1.example"},
+		"top":                 {Name: "example"},
+		"not on a label":      {Name: "ite1.example"},
+		"pattern":             {Name: "*site1*.example"},
+		"pattern, whole":      {Name: "site*"},
+		"pattern of all":      {Name: "**"},
+		"LIKE's own signs":    {Name: "*site_.example"},
+		"LIKE's own signs%":   {Name: "%site1.example"},
+		"quotes":              {Name: "'; DROP TABLE entry; --", Device: `"`, Group: "' OR 1=1 --"},
+		"pattern, many stars": {Name: strings.Repeat("*", 3) + "s*i*t*e*1*.*e*x*a*m*p*l*e"},
+		"withheld":            {Name: record.Withheld},
+		"all of it":           {From: feb, To: feb.AddDate(0, 1, 0), Group: "children", Name: "*1.example", Action: &block, Category: "gaming"},
+		"nothing":             {From: end},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want []record.Row
@@ -250,12 +252,6 @@ func TestSearchAndCountAgainstSlice(t *testing.T) {
 			}
 		}
 	})
-	t.Run("too many stars", func(t *testing.T) {
-		f := record.Filter{Name: strings.Repeat("*a", 9)}
-		if err := s.Search(t.Context(), f, nil); err == nil || !strings.Contains(err.Error(), "stars") {
-			t.Errorf("error %v", err)
-		}
-	})
 	t.Run("error of yield", func(t *testing.T) {
 		enough, n := errors.New("enough"), 0
 		err := s.Search(t.Context(), record.Filter{}, func(record.Row) error { n++; return enough })
@@ -291,19 +287,12 @@ func TestRowsOutOfOrder(t *testing.T) {
 	}
 	s := openTest(t, dir, c)
 	got := search(t, s.Reader, record.Filter{})
-	for i := range got {
-		got[i].Time = got[i].Time.Truncate(time.Second) // the 1025th of a millisecond is put into the next
-	}
 	if diff := diffRows(rows, got); diff != "" {
 		t.Errorf("%.2000s", diff)
 	}
-	all := must[[]month](t)(months(dir))
-	if fmt.Sprint(all) != "[2026-02 2026-03]" {
-		t.Errorf("months %v", all)
-	}
-	f := must[*logFile](t)(s.file(t.Context(), all[0]))
-	if f.names.next != 2 {
-		t.Errorf("the one name was entered %d times", f.names.next-1)
+	all := must[[]date](t)(dates(dir))
+	if fmt.Sprint(all) != "[2026-02-28 2026-03-01]" {
+		t.Errorf("days %v", all)
 	}
 }
 
@@ -316,11 +305,15 @@ func TestTallyAgainstSlice(t *testing.T) {
 		"three months":    {time.Date(2025, time.December, 25, 0, 0, 0, 0, time.UTC), time.Date(2026, time.February, 10, 0, 0, 0, 0, time.UTC)},
 		"a gap of months": {time.Date(2026, time.January, 31, 22, 0, 0, 0, time.UTC), time.Date(2026, time.February, 1, 2, 0, 0, 0, time.UTC)},
 	} {
-		rows := sample(5, 1500, span.from, span.to)
+		rows := sample(5, 5000, span.from, span.to)
 		s := openTest(t, t.TempDir(), &clock{span.to})
 		appendAll(t, s, rows)
-		for _, loc := range []*time.Location{time.UTC, london, time.FixedZone("east", 14*3600)} {
-			for _, part := range []stretch{span, {}, {rows[300].Time, rows[1200].Time}, {span.to, span.from}} {
+		limit := maxTallies
+		for i, loc := range []*time.Location{time.UTC, london, time.FixedZone("east", 14*3600)} {
+			if i == 1 {
+				limit = 100 // fewer than a day has: it is counted in parts
+			}
+			for _, part := range []stretch{span, {}, {rows[300].Time, rows[4200].Time}, {span.to, span.from}} {
 				t.Run(fmt.Sprint(name, " ", loc, " ", part.from), func(t *testing.T) {
 					want := make(map[record.Tally]int64)
 					for _, r := range rows {
@@ -334,7 +327,7 @@ func TestTallyAgainstSlice(t *testing.T) {
 					}
 					got := make(map[record.Tally]int64)
 					var last time.Time
-					err := s.Tally(t.Context(), part.from, part.to, loc, func(tally record.Tally) error {
+					err := s.tally(t.Context(), part.from, part.to, loc, limit, func(tally record.Tally) error {
 						n := tally.Count
 						tally.Count = 0
 						if _, ok := got[tally]; ok {
@@ -350,8 +343,8 @@ func TestTallyAgainstSlice(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if diff := gocmp.Diff(want, got); diff != "" {
-						t.Errorf("%.2000s", diff)
+					if !maps.Equal(want, got) {
+						t.Errorf("%.2000s", gocmp.Diff(want, got))
 					}
 				})
 			}
@@ -392,7 +385,7 @@ func TestPermissions(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil || files < 6 {
+	if err != nil || files < 5 {
 		t.Errorf("%d files, %v", files, err)
 	}
 }
@@ -410,8 +403,8 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	s := openTest(t, dir, c)
 	rows := sample(1, 5, c.Time, c.Add(time.Second))
 	appendAll(t, s, rows)
-	m := monthOf(c.Time)
-	if err := s.drop(m); err != nil {
+	d := dateOf(c.Time)
+	if err := s.drop(d); err != nil {
 		t.Fatal(err)
 	}
 	age := func(path string) {
@@ -422,8 +415,12 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	age(m.path(dir))
-	if n, err := s.Append(t.Context(), rows); n != 0 || !errors.Is(err, ErrNewer) {
+	b := must[[]byte](t)(os.ReadFile(d.path(dir)))
+	b[len(titleWords)] = '9'
+	if err := os.WriteFile(d.path(dir), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Append(t.Context(), record.BatchOf(rows...)); n != 0 || !errors.Is(err, ErrNewer) {
 		t.Errorf("appended %d: %v", n, err)
 	}
 	if err := s.Search(t.Context(), record.Filter{}, func(record.Row) error { return nil }); !errors.Is(err, ErrNewer) {
@@ -474,11 +471,11 @@ func TestIllegalNamesAreNotWritten(t *testing.T) {
 	}
 }
 
-// A flood of random names must not grow memory; rows keep their names all the same.
+// A flood of random names must not grow memory, of the writer or of who reads a block; rows keep their names all the same.
 func TestInterningIsBounded(t *testing.T) {
 	at := time.Date(2026, time.March, 5, 0, 0, 0, 0, time.UTC)
 	s := openTest(t, t.TempDir(), &clock{at})
-	const n = 2*maxNames + 5000
+	const n = 2*maxKnown + 5000
 	rows := make([]record.Row, 0, n)
 	for i := range n {
 		rows = append(rows, record.Row{
@@ -489,9 +486,9 @@ func TestInterningIsBounded(t *testing.T) {
 	}
 	rows = append(rows, record.Row{Time: at.Add(n * time.Millisecond), Name: "r0.flood.example"}) // forgotten, entered again
 	appendAll(t, s, rows)
-	f := must[*logFile](t)(s.file(t.Context(), monthOf(at)))
-	if f.names.len() > 2*maxNames || f.who.len() > 2*maxWho || f.why.len() > 2*maxWhy {
-		t.Errorf("%d names, %d who, %d why are remembered", f.names.len(), f.who.len(), f.why.len())
+	f := must[*logFile](t)(s.file(dateOf(at)))
+	if known := s.budget.known.len(); known > 2*maxKnown || len(f.block.names) > maxNames || len(f.block.who) > maxWho || len(f.block.why) > maxWhy {
+		t.Errorf("%d names are known, %d names, %d who, %d why in the block", known, len(f.block.names), len(f.block.who), len(f.block.why))
 	}
 	if got := search(t, s.Reader, record.Filter{Name: "r0.flood.example"}); len(got) != 2 {
 		t.Errorf("%d rows of the first name, want 2", len(got))
@@ -501,21 +498,20 @@ func TestInterningIsBounded(t *testing.T) {
 	}
 }
 
-func TestInterned(t *testing.T) {
-	in := newInterned[int](10)
+func TestRecent(t *testing.T) {
+	r := newRecent(10)
+	r.add("0")
 	for i := range 1000 {
-		first, isNew := in.id(i)
-		if !isNew {
+		s := fmt.Sprint(i)
+		if i > 0 && r.has(s) {
 			t.Fatalf("%d is known", i)
 		}
-		if again, isNew := in.id(i); again != first || isNew {
-			t.Fatalf("%d has %d and %d", i, first, again)
+		r.add(s)
+		if !r.has(s) || !r.has("0") { // asked for often: never forgotten
+			t.Fatalf("after %d: %v, 0 %v", i, r.has(s), r.has("0"))
 		}
-		if id, isNew := in.id(0); i < 500 && (isNew || id != 1) { // asked for often: never forgotten
-			t.Fatalf("0 has %d after %d", id, i)
-		}
-		if in.len() > 20 {
-			t.Fatalf("%d are remembered", in.len())
+		if r.len() > 20 {
+			t.Fatalf("%d are remembered", r.len())
 		}
 	}
 }

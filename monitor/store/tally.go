@@ -1,47 +1,48 @@
 package store
 
 import (
-	"cmp"
 	"context"
-	"database/sql"
 	"errors"
+	"hash/fnv"
+	"io"
 	"time"
 
 	"schoolgate/monitor/record"
-	"schoolgate/resolver/query"
 )
 
-// tallyText counts within one stretch of one month. SQLite sorts; what does not fit into its cache goes to a temporary
-// file, so that a flood of names costs disk and not memory. The order is that of tallyRow.compare.
-const tallyText = `SELECT coalesce(who.device, '') AS d, coalesce(who."group", '') AS g, coalesce(name.text, '') AS n,
-	coalesce(why.action, '') AS a, coalesce(why.rule, '') AS r, coalesce(why.category, '') AS c, coalesce(why.list, '') AS l, sum(count)
-	FROM (SELECT who, why, name, count(*) AS count FROM entry WHERE id >= :lo AND id < :hi GROUP BY who, why, name) AS e
-	LEFT JOIN name ON name.id = e.name LEFT JOIN who ON who.id = e.who LEFT JOIN why ON why.id = e.why
-	GROUP BY d, g, n, a, r, c, l ORDER BY d, g, n, a, r, c, l`
+// maxTallies is how many tallies are counted at once. When a day has more, it is read several times, each time for another
+// part of them: a flood of names costs time and not memory.
+const maxTallies = 1 << 18
 
 // Tally counts the rows with from ≤ Time < to by local day, device, group, name, action, rule, category and list, day by
 // day, each combination once. A zero time is no bound. Memory is bounded whatever was asked. It ends with the error of
-// yield; a month that cannot be read does not hide the others: what is wrong with it is returned at the end.
+// yield; a day that cannot be read does not hide the others: what is wrong with it is returned at the end.
 func (r *Reader) Tally(ctx context.Context, from, to time.Time, loc *time.Location, yield func(record.Tally) error) error {
-	all, err := r.within(from, to)
-	if err != nil || len(all) == 0 {
+	return r.tally(ctx, from, to, loc, maxTallies, yield)
+}
+
+func (r *Reader) tally(ctx context.Context, from, to time.Time, loc *time.Location, limit int, yield func(record.Tally) error) error {
+	days, old, err := r.within(from, to)
+	if err != nil || len(days)+len(old) == 0 {
 		return err
 	}
-	begin, end := all[0].start(), (all[len(all)-1] + 1).start()
+	begin, end := maxTime, minTime
+	if len(days) > 0 {
+		begin, end = days[0].start(), (days[len(days)-1] + 1).start()
+	}
+	if len(old) > 0 {
+		begin, end = earlier(begin, old[0].start()), later(end, (old[len(old)-1]+1).start())
+	}
 	if from.After(begin) {
 		begin = from
 	}
 	if !to.IsZero() && to.Before(end) {
 		end = to
 	}
-	t := tally{yield: yield}
-	defer t.close()
+	t := newTally(r, days, old, limit)
 	for day := midnight(begin, loc, 0); day.Before(end); day = midnight(day, loc, 1) {
-		lo, hi := later(day, begin), earlier(midnight(day, loc, 1), end)
-		for len(all) > 0 && !lo.Before((all[0] + 1).start()) {
-			all = all[1:]
-		}
-		if err := t.day(ctx, r, all, day, lo, hi); err != nil {
+		t.lo, t.hi = later(day, begin), earlier(midnight(day, loc, 1), end)
+		if err := t.day(ctx, part{0, 1}, func(n record.Tally) error { n.Day = day; return yield(n) }); err != nil {
 			return err
 		}
 	}
@@ -72,142 +73,221 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// tally is one run of Tally, with the files that the present day touches.
+// tally is one run of Tally. Who, why and names are those of the present part of the present day, which numbers refer to.
 type tally struct {
-	yield  func(record.Tally) error
-	open   []openMonth
+	r      *Reader
+	days   []date
+	old    []month
+	lo, hi time.Time
+	limit  int
 	broken error
+	said   map[any]bool // the days and months of which broken speaks
+
+	who   texts[record.Who]
+	why   texts[record.Why]
+	names texts[string]
+	index map[combination]int32
+	count []counted
+	block block
 }
 
-type openMonth struct {
-	month month
-	db    *sql.DB // nil: there is nothing to read
+// combination is what is counted apart; Addr of its who is zero, and of its why all that a Tally has not.
+type combination struct{ who, why, name uint32 }
+
+type counted struct {
+	combination
+	n int64
 }
 
-func (t *tally) close() {
-	for _, o := range t.open {
-		if o.db != nil {
-			_ = o.db.Close() // it was only read
-		}
+func newTally(r *Reader, days []date, old []month, limit int) *tally {
+	return &tally{
+		r: r, days: days, old: old, limit: limit, said: make(map[any]bool),
+		who: newTexts[record.Who](), why: newTexts[record.Why](), names: newTexts[string](), index: make(map[combination]int32),
 	}
-	t.open = nil
 }
 
-// file opens the month once. Months come in order, and no day touches more than two.
-func (t *tally) file(ctx context.Context, r *Reader, m month) (*sql.DB, error) {
-	for _, o := range t.open {
-		if o.month == m {
-			return o.db, nil
-		}
-	}
-	db, _, err := openReader(ctx, m.path(r.dir), "log")
-	if len(t.open) == 2 {
-		if t.open[0].db != nil {
-			err = errors.Join(err, t.open[0].db.Close())
-		}
-		t.open = t.open[1:]
-	}
-	t.open = append(t.open, openMonth{m, db})
-	return db, err
-}
+// part is those combinations whose hash, divided by of, leaves rest.
+type part struct{ rest, of uint64 }
 
-// day merges what the months that the day touches say of it.
-func (t *tally) day(ctx context.Context, r *Reader, all []month, day, lo, hi time.Time) error {
-	var streams []*tallyStream
-	defer func() {
-		for _, s := range streams {
-			s.rows.Close()
-		}
-	}()
-	for _, m := range all {
-		if !m.start().Before(hi) {
-			break
-		}
-		db, err := t.file(ctx, r, m)
-		if err == nil && db != nil {
-			var s *tallyStream
-			if s, err = openStream(ctx, db, m, lo, hi); err == nil {
-				streams = append(streams, s)
-			}
-		}
-		if err := stop(ctx, m, err, &t.broken); err != nil {
+func (p part) has(hash uint64) bool { return hash&(p.of-1) == p.rest }
+
+// day yields the combinations of the part of the day, in the order in which they are in the record; when they are too
+// many, half of them after the other.
+func (t *tally) day(ctx context.Context, p part, yield func(record.Tally) error) error {
+	t.who.reset()
+	t.why.reset()
+	t.names.reset()
+	clear(t.index)
+	t.count = t.count[:0]
+	err := t.read(ctx, p)
+	if errors.Is(err, errEnough) {
+		if err := t.day(ctx, part{p.rest, 2 * p.of}, yield); err != nil {
 			return err
 		}
+		return t.day(ctx, part{p.rest + p.of, 2 * p.of}, yield)
 	}
-	for {
-		least := (*tallyStream)(nil)
-		for _, s := range streams {
-			if s.ok && (least == nil || s.row.compare(least.row) < 0) {
-				least = s
-			}
-		}
-		if least == nil {
-			break
-		}
-		row := least.row
-		row.count = 0
-		for _, s := range streams {
-			for s.ok && s.row.compare(row) == 0 {
-				row.count += s.row.count
-				s.next()
-			}
-		}
-		if err := t.yield(row.tally(day)); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
-	for _, s := range streams {
-		if err := stop(ctx, s.month, s.err, &t.broken); err != nil {
+	for _, c := range t.count {
+		who, why := &t.who.all[c.who], &t.why.all[c.why]
+		err := yield(record.Tally{
+			Device: who.Device, Group: who.Group, Name: t.names.all[c.name],
+			Action: why.Action, Rule: why.Rule, Category: why.Category, List: why.List, Count: c.n,
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tallyStream is the answer of one month, in order.
-type tallyStream struct {
-	month month
-	rows  *sql.Rows
-	row   tallyRow
-	ok    bool // row is one
-	err   error
-}
-
-func openStream(ctx context.Context, db *sql.DB, m month, lo, hi time.Time) (*tallyStream, error) {
-	rows, err := db.QueryContext(ctx, tallyText, sql.Named("lo", m.id(lo)), sql.Named("hi", m.id(hi)))
-	if err != nil {
-		return nil, err
+// read counts the part of the day in all files that it touches. The error is errEnough when it has too many combinations.
+func (t *tally) read(ctx context.Context, p part) error {
+	for _, m := range t.old {
+		if lo, hi := m.bounds(t.lo, t.hi); lo >= hi {
+			continue
+		}
+		err := t.r.old(ctx, m, t.lo, t.hi, func(row *record.Row) error { return t.row(row, p) })
+		if err := t.stop(ctx, m, err); err != nil {
+			return err
+		}
 	}
-	s := &tallyStream{month: m, rows: rows}
-	s.next()
-	return s, nil
-}
-
-func (s *tallyStream) next() {
-	if s.ok = s.rows.Next(); !s.ok {
-		s.err = s.rows.Err()
-		return
+	for _, d := range t.days {
+		lo, hi := d.bounds(t.lo, t.hi)
+		if lo >= hi {
+			continue
+		}
+		err := t.r.onDay(ctx, d, func(file *day) error {
+			return file.each(ctx, lo, hi, &t.block, func() error { return t.rows(lo, hi, p) })
+		})
+		if err := t.stop(ctx, d, err); err != nil {
+			return err
+		}
 	}
-	r := &s.row
-	if s.err = s.rows.Scan(&r.device, &r.group, &r.name, &r.action, &r.rule, &r.category, &r.list, &r.count); s.err != nil {
-		s.ok = false
+	return nil
+}
+
+// stop is stop, and speaks once of each day and month.
+func (t *tally) stop(ctx context.Context, of interface{ String() string }, err error) error {
+	broken := t.broken
+	if err := stop(ctx, of, err, &broken); err != nil {
+		return err
 	}
+	if err != nil && !t.said[of] {
+		t.said[of] = true
+		t.broken = broken
+	}
+	return nil
 }
 
-type tallyRow struct {
-	device, group, name, action, rule, category, list string
-	count                                             int64
+// row counts one row of an old file.
+func (t *tally) row(r *record.Row, p part) error {
+	who, why := record.Who{Device: r.Device, Group: r.Group}, record.Why{Action: r.Action, Rule: r.Rule, Category: r.Category, List: r.List}
+	if p.has(hashWho(&who) + hashWhy(&why) + hashName(&r.Name)) {
+		t.add(combination{t.who.id(who), t.why.id(why), t.names.id(r.Name)}, 1)
+	}
+	return t.bound()
 }
 
-// compare orders as SQLite does, byte by byte, and leaves out the count.
-func (a tallyRow) compare(b tallyRow) int {
-	return cmp.Or(cmp.Compare(a.device, b.device), cmp.Compare(a.group, b.group), cmp.Compare(a.name, b.name),
-		cmp.Compare(a.action, b.action), cmp.Compare(a.rule, b.rule), cmp.Compare(a.category, b.category), cmp.Compare(a.list, b.list))
+// add counts n rows.
+func (t *tally) add(c combination, n int64) {
+	i, ok := t.index[c]
+	if !ok {
+		i = int32(len(t.count))
+		t.index[c] = i
+		t.count = append(t.count, counted{combination: c})
+	}
+	t.count[i].n += n
 }
 
-func (a tallyRow) tally(day time.Time) record.Tally {
-	t := record.Tally{Day: day, Device: a.device, Group: a.group, Name: a.name, Category: a.category, List: a.list, Count: a.count}
-	t.Action, _ = query.ParseAction(a.action)
-	t.Rule, _ = query.ParseRule(a.rule)
-	return t
+func (t *tally) bound() error {
+	if len(t.count) > t.limit {
+		return errEnough
+	}
+	return nil
+}
+
+// rows counts those of the block.
+func (t *tally) rows(lo, hi int64, p part) error {
+	b := &t.block
+	for i := range b.who {
+		b.who[i].Addr = record.Who{}.Addr
+	}
+	for i := range b.why {
+		b.why[i].Source, b.why[i].RCode, b.why[i].Type = 0, 0, 0
+	}
+	var who, why, names []uint64
+	if p.of > 1 {
+		who, why, names = hashes(b.who, hashWho), hashes(b.why, hashWhy), hashes(b.names, hashName)
+	}
+	whoID, whyID, nameID := make([]uint32, len(b.who)), make([]uint32, len(b.why)), make([]uint32, len(b.names)) // plus one
+	for _, e := range b.rows {
+		if int64(e.ms) < lo || int64(e.ms) >= hi || p.of > 1 && !p.has(who[e.who]+why[e.why]+names[e.name]) {
+			continue
+		}
+		if whoID[e.who] == 0 {
+			whoID[e.who] = t.who.id(b.who[e.who]) + 1
+		}
+		if whyID[e.why] == 0 {
+			whyID[e.why] = t.why.id(b.why[e.why]) + 1
+		}
+		if nameID[e.name] == 0 {
+			nameID[e.name] = t.names.id(b.names[e.name]) + 1
+		}
+		t.add(combination{whoID[e.who] - 1, whyID[e.why] - 1, nameID[e.name] - 1}, 1)
+		if err := t.bound(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// texts numbers different things.
+type texts[T comparable] struct {
+	ids map[T]uint32
+	all []T
+}
+
+func newTexts[T comparable]() texts[T] { return texts[T]{ids: make(map[T]uint32)} }
+
+func (t *texts[T]) id(v T) uint32 {
+	id, ok := t.ids[v]
+	if !ok {
+		id = uint32(len(t.all))
+		t.ids[v] = id
+		t.all = append(t.all, v)
+	}
+	return id
+}
+
+func (t *texts[T]) reset() {
+	clear(t.ids)
+	clear(t.all)
+	t.all = t.all[:0]
+}
+
+func hashes[T any](all []T, hash func(*T) uint64) []uint64 {
+	out := make([]uint64, len(all))
+	for i := range all {
+		out[i] = hash(&all[i])
+	}
+	return out
+}
+
+func hashWho(w *record.Who) uint64 { return hash(w.Device, w.Group) }
+
+func hashWhy(w *record.Why) uint64 {
+	return hash(w.Action.String(), w.Rule.String(), w.Category, w.List)
+}
+
+func hashName(s *string) uint64 { return hash(*s) }
+
+func hash(parts ...string) uint64 {
+	h := fnv.New64a()
+	for _, s := range parts {
+		_, _ = io.WriteString(h, s)
+		_, _ = h.Write([]byte{0})
+	}
+	return h.Sum64()
 }
