@@ -72,7 +72,7 @@ var kindNames = [...]string{"blocked", "illegal", "system"}
 // Change is one recorded change of what is filtered or how.
 type Change struct {
 	At      time.Time
-	Kind    string // config, lists, start, change
+	Kind    string // config, lists, start, change, decision
 	Summary string // one plain sentence
 	Detail  string // what was before and after, a line each
 	By      string // who asked for it and who agreed; "" when nobody is known

@@ -53,8 +53,10 @@ func (e *evidence) Changes(ctx context.Context, from, to time.Time) ([]monitor.C
 			all = append(all, e.changed(c, line.At))
 		case line.Kind == change.KindConfiguration:
 			all = append(all, monitor.Change{At: line.At, Kind: "config", Summary: line.Why, Detail: strings.Join(without(line.After, "configuration "), "\n")})
+		case line.Kind == change.KindLists && len(line.After) > 0: // not of the kind of lists that change by themselves
+			all = append(all, monitor.Change{At: line.At, Kind: "decision", Summary: "A person decided on a list", Detail: strings.Join(line.After, "\n"), By: line.By})
 		default:
-			all = append(all, monitor.Change{At: line.At, Kind: string(line.Kind), Summary: line.Why, Detail: strings.Join(line.After, "\n"), By: line.By})
+			all = append(all, monitor.Change{At: line.At, Kind: string(line.Kind), Summary: line.Why})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b monitor.Change) int { return a.At.Compare(b.At) })

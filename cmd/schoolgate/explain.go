@@ -12,6 +12,7 @@ import (
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
 	"schoolgate/config"
+	"schoolgate/monitor/change"
 	"schoolgate/monitor/device"
 	"schoolgate/resolver/policy"
 	"schoolgate/resolver/query"
@@ -39,7 +40,7 @@ type explainStep struct {
 	Lists   []policy.Held `json:"lists,omitempty"`
 }
 
-func runExplain(_ context.Context, c *call) error {
+func runExplain(ctx context.Context, c *call) error {
 	f := flags("explain")
 	where := configFlag(f)
 	client, group, at := f.String("client", "", ""), f.String("group", "", ""), f.String("at", "now", "")
@@ -54,11 +55,11 @@ func runExplain(_ context.Context, c *call) error {
 	if *client != "" && *group != "" {
 		return usage("a client has a group: give one of the two", "--client and --group together")
 	}
-	cfg, err := loadConfig(c, *where)
+	file, err := loadConfig(c, *where)
 	if err != nil {
 		return err
 	}
-	when, err := moment(*at, time.Now(), cfg.Location(), false)
+	when, err := moment(*at, time.Now(), file.Location(), false)
 	if err != nil {
 		return err
 	}
@@ -66,6 +67,11 @@ func runExplain(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	book, err := change.New(file.Store.Path).Read()
+	if err != nil {
+		return changeError(file, err)
+	}
+	cfg, _ := change.Effective(file, book.Active(when))
 	who, err := clientOf(cfg, *client, *group)
 	if err != nil {
 		return err
@@ -77,6 +83,17 @@ func runExplain(_ context.Context, c *call) error {
 	p, err := policy.Compile(cfg, set.Lists(), categories(cfg))
 	if err != nil {
 		return err
+	}
+	if *client == "" && *group == "" {
+		all := &inquiry{file: file, cfg: cfg, book: book, set: set, policy: p, name: name, at: when}
+		if err := all.ask(ctx); err != nil {
+			return err
+		}
+		all.Note = note
+		if *asJSON {
+			return json.NewEncoder(c.stdout).Encode(all.answer)
+		}
+		return all.print(c.stdout)
 	}
 	x, err := explain(p, set, name, who, when)
 	if err != nil {

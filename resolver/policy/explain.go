@@ -138,9 +138,25 @@ func (p *Policy) isIllegal(list string) bool {
 	return false
 }
 
+// Held lists every list entry that speaks of name, whoever asks; Counts says whether some group refuses its category then.
+func (p *Policy) Held(now time.Time, name domain.Name, set *blocklist.Set) []Held {
+	var refused blocklist.Mask
+	for i := range p.groups {
+		refused = refused.Or(p.groups[i].blocked(now, p.loc))
+	}
+	return p.heldBy(refused, name, set)
+}
+
+// IllegalLists is the lists of the illegal tier.
+func (p *Policy) IllegalLists() blocklist.Mask { return p.illegal }
+
 // held lists every list entry that speaks of name, in the order of the Set's walk.
-func (p *Policy) held(now time.Time, g *group, name domain.Name, set *blocklist.Set) (out []Held) {
-	blocked := g.blocked(now, p.loc).Or(p.illegal)
+func (p *Policy) held(now time.Time, g *group, name domain.Name, set *blocklist.Set) []Held {
+	return p.heldBy(g.blocked(now, p.loc), name, set)
+}
+
+func (p *Policy) heldBy(refused blocklist.Mask, name domain.Name, set *blocklist.Set) (out []Held) {
+	blocked := refused.Or(p.illegal)
 	for _, hit := range set.Why(name) {
 		for i := range p.lists {
 			if !hit.Lists.Has(i) {
