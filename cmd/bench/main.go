@@ -221,6 +221,13 @@ func (b *bench) further(ctx context.Context, o options, list []*server, r *resul
 		b.say("further: record and new lists under load")
 		said, err := b.extras(ctx, s, full.Median, steady, quiet)
 		r.Notes = append(r.Notes, said...)
+		if err == nil && !o.quick {
+			b.say("further: five million names")
+			var line string
+			if line, err = b.large(ctx, s, o.list, 10*time.Second); err == nil {
+				r.Notes = append(r.Notes, line)
+			}
+		}
 		if err != nil {
 			r.NotDone = append(r.NotDone, err.Error())
 		}
