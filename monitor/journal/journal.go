@@ -95,7 +95,7 @@ func (j *Journal) take(l *lane, q *query.Query) {
 
 // lane is one ring with its counts.
 type lane struct {
-	ring    ring
+	ring    *ring
 	offered atomic.Uint64
 	dropped atomic.Uint64
 	// When records were dropped, in milliseconds: the first since drops last asked (0: none), and the last.
@@ -106,16 +106,16 @@ type lane struct {
 }
 
 func newLane(size int) *lane {
-	l := &lane{}
-	l.ring.buf = make([]byte, max(size, minRing))
+	l := &lane{ring: new(ring)}
+	l.ring.hold(max(size, minRing))
 	return l
 }
 
 func (l *lane) drop(ms int64) {
-	if l.first.Load() == 0 {
+	if first := l.first.Load(); first == 0 || ms < first { // in lane 0 queries are not in the order of their start
 		l.first.Store(ms)
 	}
-	l.last.Store(ms)
+	l.last.Store(max(ms, l.last.Load()))
 	l.dropped.Add(1)
 }
 

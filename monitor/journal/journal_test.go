@@ -252,9 +252,8 @@ func TestBatchesShare(t *testing.T) {
 			j.Done(question(t, 1, fmt.Sprintf("n%d.example", i%3)))
 		}
 		l := j.lanes[1]
-		for b := l.ring.peek(); b != nil; b = l.ring.peek() {
+		for b := l.ring.take(); b != nil; b = l.ring.take() {
 			g.add(b)
-			l.ring.release()
 			if len(g.Rows) == 20 {
 				g.finish() // as after a batch that could not be written
 			}
@@ -283,8 +282,8 @@ func TestGatheringDoesNotAllocate(t *testing.T) {
 		q := question(t, 1, fmt.Sprintf("n%d.example", i%10))
 		q.Verdict = query.Verdict{}
 		j.Done(q)
-		records = append(records, bytes.Clone(j.lanes[1].ring.peek()))
-		j.lanes[1].ring.release()
+		records = append(records, bytes.Clone(j.lanes[1].ring.take()))
+		j.lanes[1].ring.free()
 	}
 	// The names' string, the device, the group: for a thousand rows.
 	if n := testing.AllocsPerRun(100, func() {

@@ -16,6 +16,11 @@ type ring struct {
 	_   [64]byte
 	r   atomic.Uint32
 	_   [64]byte
+
+	next uint32 // of the consumer: the record that take gives
+
+	whole  int          // the bits within a page, if free gives pages back to the system, else 0
+	forget func([]byte) // gives whole pages back; nil gives none
 }
 
 // lengthSize is how many bytes the length of a record takes.
@@ -24,14 +29,14 @@ const lengthSize = 2
 // reserve finds room for a record of n bytes, its length included, and writes the length; nil when there is none.
 func (g *ring) reserve(n int) []byte {
 	size, w, r := len(g.buf), int(g.w.Load()), int(g.r.Load())
-	at := w
+	at, limit := w, r&^g.whole // which the next turn stays below
 	switch {
 	case w < r:
-		if w+n >= r {
+		if w+n >= limit {
 			return nil
 		}
 	case w+n < size || w+n == size && r > 0:
-	case n < r:
+	case n < limit:
 		if size-w >= lengthSize {
 			binary.LittleEndian.PutUint16(g.buf[w:], 0)
 		}
@@ -59,28 +64,32 @@ func (g *ring) commit(n int) (half bool) {
 	return used >= len(g.buf)/2
 }
 
-// peek is the oldest record without its length, borrowed until release; nil when there is none.
-func (g *ring) peek() []byte {
-	r, w := int(g.r.Load()), int(g.w.Load())
-	if r == w {
+// take is the oldest record without its length, borrowed until free; nil when there is none.
+func (g *ring) take() []byte {
+	at, w := int(g.next), int(g.w.Load())
+	if at == w {
 		return nil
 	}
-	if len(g.buf)-r < lengthSize || binary.LittleEndian.Uint16(g.buf[r:]) == 0 {
-		r = 0
+	if len(g.buf)-at < lengthSize || binary.LittleEndian.Uint16(g.buf[at:]) == 0 {
+		at = 0
 	}
-	n := int(binary.LittleEndian.Uint16(g.buf[r:]))
-	return g.buf[r+lengthSize : r+n]
+	n := int(binary.LittleEndian.Uint16(g.buf[at:]))
+	if g.next = uint32(at + n); int(g.next) == len(g.buf) {
+		g.next = 0
+	}
+	return g.buf[at+lengthSize : at+n]
 }
 
-// release gives the room of the record that peek returned back to the producer.
-func (g *ring) release() {
-	r := int(g.r.Load())
-	if len(g.buf)-r < lengthSize || binary.LittleEndian.Uint16(g.buf[r:]) == 0 {
-		r = 0
+// free gives the room of all records that were taken back to the producer, and the pages before the next record, which
+// the producer has not reached again, to the system: only what waits takes memory.
+func (g *ring) free() {
+	from, to := int(g.r.Load())&^g.whole, int(g.next)&^g.whole
+	if g.forget != nil && from != to {
+		if to < from {
+			g.forget(g.buf[from:])
+			from = 0
+		}
+		g.forget(g.buf[from:to])
 	}
-	r += int(binary.LittleEndian.Uint16(g.buf[r:]))
-	if r == len(g.buf) {
-		r = 0
-	}
-	g.r.Store(uint32(r))
+	g.r.Store(g.next)
 }

@@ -85,16 +85,16 @@ func (r *run) fill() (full bool) {
 	for i := range lanes {
 		l := lanes[(r.next+i)%len(lanes)]
 		for len(r.g.Rows) < MaxBatch {
-			b := l.ring.peek()
+			b := l.ring.take()
 			if b == nil {
 				break
 			}
 			r.g.add(b)
-			l.ring.release()
 			if len(r.g.Rows)%pauseEvery == 0 {
 				time.Sleep(pause)
 			}
 		}
+		l.ring.free()
 	}
 	r.next = (r.next + 1) % len(lanes)
 	r.g.finish()
