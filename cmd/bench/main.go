@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -149,13 +150,16 @@ func setUp(ctx context.Context, o options, r *result) (b *bench, done func(), er
 
 // choose is what is to be measured of what is there.
 func (b *bench) choose(o options, r *result) (list []*server) {
-	for _, s := range append([]*server{echo(b.dir), appliance(b.binary, o.category)}, peers()...) {
+	for _, s := range slices.Concat([]*server{echo(b.dir), appliance(b.binary, o.category)}, peers(), unpackaged()) {
 		if !s.echo && !wanted(o.only, s.name) {
 			continue
 		}
 		if _, err := s.find(); err != nil {
-			why := "not built: make build"
-			if s.pkg != "" {
+			why := s.program + " is not on the PATH; Debian has no package of it"
+			switch {
+			case s.program == b.binary:
+				why = "not built: make build"
+			case s.pkg != "":
 				why = "not installed: Debian package " + s.pkg
 			}
 			r.NotDone = append(r.NotDone, s.name+": "+why)

@@ -23,6 +23,7 @@ const (
 	p99        = "p99_us_20000"
 	p999       = "p999_us_20000"
 	cold       = "cold_qps"
+	cpuCold    = "cpu_us_cold"
 	coldLost   = "cold_lost"
 	rssAnon    = "rss_anon_mb"
 	rssFile    = "rss_file_mb"
@@ -69,11 +70,13 @@ func (b *bench) round(ctx context.Context, s *server, number int) (f figures, er
 	defer r.stop()
 	f = figures{load1: r.loaded.Seconds()}
 	m := &measuring{bench: b, server: s, running: r, f: f}
-	if err := m.fixedRates(ctx); err != nil {
-		return nil, err
-	}
-	if err := m.fullSpeed(ctx); err != nil {
-		return nil, err
+	if !s.plain {
+		if err := m.fixedRates(ctx); err != nil {
+			return nil, err
+		}
+		if err := m.fullSpeed(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if !s.echo {
 		if err := m.misses(ctx, number); err != nil {
@@ -228,11 +231,14 @@ func (m *measuring) fullSpeed(ctx context.Context) error {
 
 // misses asks for names that nobody has cached.
 func (m *measuring) misses(ctx context.Context, number int) error {
-	o, err := m.drive(ctx, load{next: distinct(fmt.Sprint("r", number)), window: window, warm: discard, span: m.missing})
+	l := load{next: distinct(fmt.Sprint("r", number)), window: window, warm: discard, span: m.missing}
+	cpu := m.timed(&l)
+	o, err := m.drive(ctx, l)
 	if err != nil {
 		return err
 	}
 	m.f[cold], m.f[coldLost] = o.perSecond(), float64(o.lost)
+	m.f[cpuCold] = micros(cpu()) / float64(max(o.answered, 1))
 	return nil
 }
 

@@ -38,9 +38,10 @@ func (p *place) file(name string) string { return filepath.Join(p.dir, name) }
 type server struct {
 	name    string // in the table
 	program string // looked for in the PATH, or with a path
-	pkg     string // Debian package; "" for what is built here
+	pkg     string // Debian package, if there is one
 	version []string
 	echo    bool
+	plain   bool // it refuses nothing, so only what it does with misses is measured
 	logs    bool // it writes down each query
 
 	// prepare writes what the server reads and gives its arguments. It may take long; loading is not part of it.
@@ -132,11 +133,14 @@ func (r *running) await(ctx context.Context, s *server) error {
 		return fmt.Errorf("dialling: %w", err)
 	}
 	defer c.Close()
-	w := wantBlocked
-	if s.echo {
+	name, w := r.names.asked[0], wantBlocked
+	switch {
+	case s.echo:
 		w = wantEcho
+	case s.plain:
+		name, w = r.names.cached[0], wantAddress
 	}
-	q := appendQuestion(nil, r.names.asked[0])
+	q := appendQuestion(nil, name)
 	answer := make([]byte, packetRoom)
 	last := errors.New("no answer")
 	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); {

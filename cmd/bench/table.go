@@ -25,6 +25,7 @@ var columns = []column{
 	}},
 	{"p99 × echo", func(m, e *measured) string { return cell(m.ratio(e, p99), oneDigit) }},
 	{"misses/s", func(m, _ *measured) string { return cell(m.spread(cold), thousands) }},
+	{"CPU µs/miss", func(m, _ *measured) string { return cell(m.spread(cpuCold), oneDigit) }},
 	{"own + mapped MB", func(m, _ *measured) string { return medians(m, []string{rssAnon, rssFile}, " + ") }},
 	{"written B/query", func(m, _ *measured) string { return cell(m.spread(bytesRow), noDigits) }},
 	{"ready s", func(m, _ *measured) string { return cell(m.spread(load1), twoDigits) }},
