@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"schoolgate/blocklist/domain"
 	"schoolgate/config"
 )
 
@@ -65,4 +66,20 @@ func TestRealLists(t *testing.T) {
 	if s != last() {
 		t.Error("the same lists were published twice")
 	}
+}
+
+// TestRealConflicts: of the UT1 games, those that teach are told.
+func TestRealConflicts(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "shared", "data", "lists", "ut1", "ut1-blacklists-subset.tar.gz")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("the shared test data is not beside the repository")
+	}
+	l := config.List{Name: "games", Category: "no-starter", Source: path, Format: config.FormatUT1, Select: []string{"games"}}
+	u, _ := updater(t, t.TempDir(), l)
+	u.Essential = []domain.Name{"bbc.co.uk", "ictgames.com", "phonicsplay.co.uk", "sparxmaths.uk", "ttrockstars.com"}
+	if err := u.Refresh(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	want := []Conflict{{"ictgames.com", true, true}, {"phonicsplay.co.uk", true, true}, {"sparxmaths.uk", true, true}, {"ttrockstars.com", true, true}}
+	expect(t, "conflicts", want, u.Status()[0].Conflicts.Names)
 }

@@ -111,8 +111,9 @@ func (u *Updater) Refuse(ctx context.Context, list string) error {
 			return "", ErrNoWaiting
 		}
 		v := *m.Waiting
-		m.Waiting, m.Declined = nil, &v
-		m.Declined.Conflicts = Conflicts{}
+		declined := v
+		declined.Conflicts = Conflicts{}
+		m.Waiting, m.Declined = nil, &declined
 		os.Remove(f.wait(l.Name))
 		return fmt.Sprintf("the version that came on %s was refused (%d entries, %d new conflicts)", day(v.Fetched), v.Rules, v.Conflicts.New), nil
 	})

@@ -244,6 +244,9 @@ func conclude(c *call, cfg *config.Config, err error, done, hint string) error {
 	if err != nil && !errors.As(err, &list) {
 		return err
 	}
+	if _, waits := errors.AsType[*update.WaitingError](err); waits {
+		hint = "schoolgate lists diff NAME shows what it would bring; then schoolgate lists accept NAME, or refuse NAME"
+	}
 	running, terr := tellRunning(cfg.Store.Path)
 	switch {
 	case err != nil:

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -10,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,7 +31,8 @@ import (
 //	                      ask until the verdict is this one
 //	halt                  stop it as systemd would
 //
-// $UPSTREAM is a stand-in for the Internet's DNS, $NOBODY an address where nobody answers.
+// $UPSTREAM is a stand-in for the Internet's DNS, $NOBODY an address where nobody answers, $SITE a web server of the
+// folder www.
 func TestStories(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Dir(binary(t))
@@ -39,6 +45,7 @@ func TestStories(t *testing.T) {
 			tb := env.T().(testing.TB) // as testscript promises
 			env.Setenv("UPSTREAM", serveDNS(tb, answerAnything))
 			env.Setenv("NOBODY", deadAddr(tb))
+			env.Setenv("SITE", serveFolder(tb, filepath.Join(env.WorkDir, "www")))
 			env.Values[theBox{}] = &played{t: tb}
 			return nil
 		},
@@ -46,6 +53,22 @@ func TestStories(t *testing.T) {
 			"exits": exits, "expand": expand, "start": start, "ask": askFor, "soon": askUntil, "halt": halt,
 		},
 	})
+}
+
+// serveFolder serves the files of a folder over HTTP as they are at the moment, each with an ETag of its content.
+func serveFolder(tb testing.TB, dir string) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, err := os.ReadFile(filepath.Join(dir, filepath.Base(r.URL.Path)))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(text)))
+		w.Header().Set("Content-Type", "text/plain")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(text))
+	}))
+	tb.Cleanup(s.Close)
+	return s.URL
 }
 
 // theBox is the key of a story's appliance.
