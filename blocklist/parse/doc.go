@@ -34,6 +34,7 @@
 // Read in every format: comments (#, ! or ; first, # after a name), a byte order mark, CRLF, capitals, final dots,
 // underscores, internationalised names. Skipped without a word: names of the machine itself such as localhost. Skipped and
 // counted, by Reason: everything else, such as addresses, web pages and bare public suffixes (co.uk), which would block
-// every site below them. One bad line never rejects a list. A list that is mostly bad, or holds no rule, is an error, and
-// then what was added from it must be thrown away.
+// every site below them, unless the list's Accept names them. One bad line never rejects a list, save one of more than
+// 64 KiB, which no list has. A list that is mostly bad, is in the format of another program (ForeignError), or holds no rule,
+// is an error, and then what was added from it must be thrown away.
 package parse

@@ -73,13 +73,31 @@ func foreignLine(line string) string {
 		}
 	}
 	for _, m := range [...]struct{ prefix, format string }{
-		{"payload:", clash}, {"- ", clash}, {"+.", clash},
-		{"address /", smartdns}, {"nameserver /", smartdns}, {"domain-rules /", smartdns}, {"domain-set -", smartdns},
-		{"domain:", v2ray}, {"full:", v2ray}, {"keyword:", v2ray}, {"regexp:", v2ray}, {"include:", v2ray},
-		{"/ip dns static", "MikroTik RouterOS"}, {"add name=", "MikroTik RouterOS"}, {"add address=", "MikroTik RouterOS"},
-		{`zone "`, "BIND (named.conf)"}, {"{+block", "Privoxy"}, {"{ +block", "Privoxy"}, {"=", "dnscrypt-proxy"},
+		{"payload:", clash},
+		{"- ", clash},
+		{"+.", clash},
+		{"address /", smartdns},
+		{"nameserver /", smartdns},
+		{"domain-rules /", smartdns},
+		{"domain-set -", smartdns},
+		{"domain:", v2ray},
+		{"full:", v2ray},
+		{"keyword:", v2ray},
+		{"regexp:", v2ray},
+		{"include:", v2ray},
+		{"/ip dns static", "MikroTik RouterOS"},
+		{"add name=", "MikroTik RouterOS"},
+		{"add address=", "MikroTik RouterOS"},
+		{`zone "`, "BIND (named.conf)"},
+		{"{+block", "Privoxy"},
+		{"{ +block", "Privoxy"},
+		{"=", "dnscrypt-proxy"},
 		{`"`, "spreadsheets (CSV)"},
-		{"function ", javascript}, {"var ", javascript}, {"if (", javascript}, {"return ", javascript}, {"}", javascript},
+		{"function ", javascript},
+		{"var ", javascript},
+		{"if (", javascript},
+		{"return ", javascript},
+		{"}", javascript},
 	} {
 		if strings.HasPrefix(line, m.prefix) {
 			return m.format
