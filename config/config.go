@@ -20,6 +20,8 @@ const (
 	SocialMedia = "social-media"
 	Gambling    = "gambling"
 	Circumvent  = "bypass" // VPN, proxy and encrypted-DNS services
+	Dating      = "dating"
+	Chatbots    = "ai-chat" // chat with machines, and what machines write, draw and say
 )
 
 // Config is the whole file. It is immutable once loaded, so any number of goroutines may read it: a reload makes another.
@@ -84,18 +86,20 @@ type Policy struct {
 
 // Group is a set of devices under one rule.
 type Group struct {
-	Name       string        `toml:"name"`
-	Clients    []Client      `toml:"clients"`    // which devices
-	Block      []string      `toml:"block"`      // categories; the illegal tier is blocked whether it stands here or not
-	AllowOnly  bool          `toml:"allow_only"` // only Approved (and Allow) resolve
-	Approved   []domain.Name `toml:"approved"`
-	Allow      []domain.Name `toml:"allow"` // as Policy.Allow, for this group alone
-	Deny       []domain.Name `toml:"deny"`  // as Policy.Block, for this group alone
-	Answer     Answer        `toml:"answer"`
-	SafeSearch bool          `toml:"safe_search"`
-	YouTube    YouTube       `toml:"youtube"`
-	Internet   bool          `toml:"internet"` // false: quarantined, every name is refused
-	Hours      []Hours       `toml:"hours"`
+	Name          string        `toml:"name"`
+	Clients       []Client      `toml:"clients"`    // which devices
+	Block         []string      `toml:"block"`      // categories; the illegal tier is blocked whether it stands here or not
+	AllowOnly     bool          `toml:"allow_only"` // only Approved (and Allow) resolve
+	Approved      []domain.Name `toml:"approved"`
+	Allow         []domain.Name `toml:"allow"`          // as Policy.Allow, for this group alone
+	Deny          []domain.Name `toml:"deny"`           // as Policy.Block, for this group alone
+	BlockServices []string      `toml:"block_services"` // services of the catalogue whose names are as in Deny
+	AllowServices []string      `toml:"allow_services"` // services of the catalogue whose names are as in Allow
+	Answer        Answer        `toml:"answer"`
+	SafeSearch    bool          `toml:"safe_search"`
+	YouTube       YouTube       `toml:"youtube"`
+	Internet      bool          `toml:"internet"` // false: quarantined, every name is refused
+	Hours         []Hours       `toml:"hours"`
 }
 
 // Hours changes a group's blocked categories in a weekly window of local time.
@@ -152,8 +156,9 @@ const (
 
 // Update is how lists are kept fresh.
 type Update struct {
-	Starter bool     `toml:"starter"` // also hold the starter lists that are built in
-	Timeout Duration `toml:"timeout"` // for one whole download
+	Starter   bool     `toml:"starter"`   // also hold the starter lists that are built in
+	Catalogue bool     `toml:"catalogue"` // also hold the service catalogue, a list for each of its categories
+	Timeout   Duration `toml:"timeout"`   // for one whole download
 }
 
 // Alerts is who is told of what.

@@ -24,11 +24,11 @@ func Default() *Config {
 		Cache:  Cache{Size: 8 << 20, MaxTTL: Duration(24 * time.Hour), StaleFor: Duration(24 * time.Hour)},
 		Policy: Policy{DefaultGroup: "children", SchoolsPack: true},
 		Groups: []Group{
-			{Name: "children", Block: with(SocialMedia, Gambling, Circumvent), SafeSearch: true, YouTube: YouTubeStrict, Internet: true},
+			{Name: "children", Block: with(SocialMedia, Gambling, Circumvent, Dating), SafeSearch: true, YouTube: YouTubeStrict, Internet: true},
 			{Name: "staff", Block: with(), Internet: true},
 			{Name: "guests", Block: with(), SafeSearch: true, YouTube: YouTubeModerate, Internet: true},
 		},
-		Update: Update{Starter: true, Timeout: Duration(5 * time.Minute)},
+		Update: Update{Starter: true, Catalogue: true, Timeout: Duration(5 * time.Minute)},
 		Alerts: Alerts{
 			Categories: []string{Pornography, Hate, Extremism},
 			Window:     Duration(10 * time.Minute),

@@ -198,6 +198,10 @@ func wording(subject, key string, in reflect.Type) (has, hasNot string) {
 			return subject + "%s is allowed", subject + "%s is no longer allowed"
 		case "deny":
 			return subject + "%s is blocked", subject + "%s is no longer blocked"
+		case "block_services":
+			return subject + "service %s is blocked", subject + "service %s is no longer blocked"
+		case "allow_services":
+			return subject + "service %s is allowed", subject + "service %s is no longer allowed"
 		case "approved":
 			return subject + "%s is approved", subject + "%s is no longer approved"
 		case "clients":

@@ -41,6 +41,7 @@ func TestDiffWords(t *testing.T) {
 		{"empty for nil", func(c *Config) { c.Groups[1].Allow = []domain.Name{} }, nil},
 		{"category", func(c *Config) { c.Groups[0].Block = c.Groups[0].Block[:6] }, []string{
 			"group children: category gambling is no longer blocked", "group children: category bypass is no longer blocked",
+			"group children: category dating is no longer blocked",
 		}},
 		{"scalars", func(c *Config) {
 			c.Cache.Size = 16 << 20
@@ -63,6 +64,12 @@ func TestDiffWords(t *testing.T) {
 			"own list: example.com is blocked for everyone", "own list: example.org is no longer blocked for everyone",
 			"own list: example.net is no longer allowed for everyone",
 			"group children: d.example is approved", "group children: b.example is no longer allowed", "group children: c.example is no longer blocked",
+		}},
+		{"services", func(c *Config) {
+			c.Groups[0].BlockServices, c.Groups[1].AllowServices = []string{"youtube"}, []string{"copilot"}
+			c.Update.Catalogue = false
+		}, []string{
+			"group children: service youtube is blocked", "group staff: service copilot is allowed", "update.catalogue is now false (was true)",
 		}},
 		{"switches", func(c *Config) { c.Policy.StopAll = true; c.Groups[2].Internet = false }, []string{
 			"every name is refused to everyone", "group guests: cut off: every name is refused",

@@ -38,4 +38,5 @@ func ExampleDiff() {
 	// group children: category social-media is no longer blocked
 	// group children: category gambling is no longer blocked
 	// group children: category bypass is no longer blocked
+	// group children: category dating is no longer blocked
 }

@@ -18,12 +18,12 @@ const (
 	maxAccept  = 1000
 )
 
-// starterPrefix begins the names of the lists that are built in.
-const starterPrefix = "starter-"
+// builtInPrefixes begin the names of the lists that are built in.
+var builtInPrefixes = [...]string{"starter-", "catalogue-"}
 
 func (k *checker) lists() {
 	lists := k.c.Lists
-	if len(lists) == 0 && !k.c.Update.Starter {
+	if len(lists) == 0 && !k.c.Update.Starter && !k.c.Update.Catalogue {
 		k.warnf("update.starter", "write starter = true or give lists", "there is no list at all: no category blocks anything")
 	}
 	names, sources := make([]string, len(lists)), make([]string, len(lists))
@@ -44,8 +44,10 @@ func (k *checker) lists() {
 
 func (k *checker) list(path string, l List) {
 	k.slug(child(path, "name"), l.Name)
-	if strings.HasPrefix(l.Name, starterPrefix) {
-		k.refusef(child(path, "name"), "choose another name", "names that begin with %q are for the lists that are built in", starterPrefix)
+	for _, p := range builtInPrefixes {
+		if strings.HasPrefix(l.Name, p) {
+			k.refusef(child(path, "name"), "choose another name", "names that begin with %q are for the lists that are built in", p)
+		}
 	}
 	if k.slug(child(path, "category"), l.Category) {
 		k.category(child(path, "category"), l)

@@ -6,7 +6,7 @@ import (
 )
 
 // gravity is the categories that the product itself speaks of, the gravest first.
-var gravity = [...]string{IllegalTier, Extremism, Hate, Pornography, Gambling, Circumvent, SocialMedia, Gaming}
+var gravity = [...]string{IllegalTier, Extremism, Hate, Pornography, Gambling, Circumvent, Dating, SocialMedia, Gaming, Chatbots}
 
 // gravest is what no child should meet, and nobody at a school should need.
 var gravest = [...]string{Pornography, Hate, Extremism}
@@ -119,7 +119,8 @@ func (k *checker) groupNamesOf(path string, g Group) {
 	k.contradiction(approved, g.Approved, deny, g.Deny)
 	k.contradiction(allow, g.Allow, "policy.block", k.c.Policy.Block)
 	k.contradiction(approved, g.Approved, "policy.block", k.c.Policy.Block)
-	if g.AllowOnly && len(g.Approved)+len(g.Allow)+len(k.c.Policy.Allow) == 0 {
+	k.services(path, g)
+	if g.AllowOnly && len(g.Approved)+len(g.Allow)+len(g.AllowServices)+len(k.c.Policy.Allow) == 0 {
 		k.refusef(child(path, "allow_only"), "write approved = […], or internet = false if that is meant", "group %q would have no name at all", g.Name)
 	}
 	if !g.AllowOnly && len(g.Approved) > 0 {

@@ -30,7 +30,7 @@ var (
 var byCategory = map[string]wire.EDE{
 	config.Pornography: category("pornography"), config.Hate: category("hate"), config.Extremism: category("extremism"),
 	config.Gaming: category("gaming"), config.SocialMedia: category("social media"), config.Gambling: category("gambling"),
-	config.Circumvent: category("VPN, proxy or encrypted DNS"),
+	config.Circumvent: category("VPN, proxy or encrypted DNS"), config.Dating: category("dating"), config.Chatbots: category("AI chat"),
 }
 
 func category(words string) wire.EDE {

@@ -7,9 +7,9 @@ package pack
 import (
 	"embed"
 	"iter"
-	"path"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Each file has a theme: a reason at its head, then one rule to a line, sorted by name; "#" begins a comment.
@@ -42,27 +42,28 @@ func Themes() []string {
 	return themes
 }
 
-// Rules yields the whole pack, theme by theme.
-func Rules() iter.Seq[Rule] {
-	return func(yield func(Rule) bool) {
-		for _, theme := range Themes() {
-			for line := range lines("themes/" + theme + ".txt") {
-				r := Rule{Theme: theme}
-				line, r.Except = strings.CutPrefix(line, "@@")
-				r.Name, r.Exact = strings.CutPrefix(line, "=")
-				if !yield(r) {
-					return
-				}
-			}
+var rules = sync.OnceValue(read)
+
+// Rules is the whole pack, theme by theme, in a fresh slice.
+func Rules() []Rule { return slices.Clone(rules()) }
+
+func read() (out []Rule) {
+	for _, theme := range Themes() {
+		for line := range lines("themes/" + theme + ".txt") {
+			r := Rule{Theme: theme}
+			line, r.Except = strings.CutPrefix(line, "@@")
+			r.Name, r.Exact = strings.CutPrefix(line, "=")
+			out = append(out, r)
 		}
 	}
+	return out
 }
 
 // Names is every name that the pack holds, sorted, in a fresh slice: what an update of lists is checked against. Of each
 // name everything below it is meant too, unless its rule is exact.
 func Names() []string {
 	var names []string
-	for r := range Rules() {
+	for _, r := range rules() {
 		if !r.Except {
 			names = append(names, r.Name)
 		}
@@ -79,7 +80,7 @@ func Popular() []string { return slices.Collect(lines("popular.txt")) }
 // Holds finds what the pack says of a name: its theme, and whether it holds the name.
 func Holds(name string) (theme string, ok bool) {
 	held := ""
-	for r := range Rules() {
+	for _, r := range rules() {
 		below := strings.HasSuffix(name, "."+r.Name)
 		if name != r.Name && (!below || r.Exact) {
 			continue
@@ -97,7 +98,7 @@ func Holds(name string) (theme string, ok bool) {
 // lines yields the lines of a file that say something.
 func lines(file string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		text, err := files.ReadFile(path.Clean(file))
+		text, err := files.ReadFile(file)
 		if err != nil {
 			panic("pack: " + err.Error()) // not built in, which a test rules out
 		}

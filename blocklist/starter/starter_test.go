@@ -14,7 +14,7 @@ import (
 )
 
 func TestCategories(t *testing.T) {
-	want := []string{"bypass", "extremism", "gambling", "gaming", "hate", "pornography", "social-media"}
+	want := []string{"ai-chat", "bypass", "dating", "extremism", "gambling", "gaming", "hate", "pornography", "social-media"}
 	if diff := cmp.Diff(want, Categories()); diff != "" {
 		t.Error(diff)
 	}
@@ -26,8 +26,13 @@ func TestCategories(t *testing.T) {
 	for _, e := range entries {
 		built = append(built, strings.TrimSuffix(e.Name(), ".txt"))
 	}
-	if diff := cmp.Diff(want, built); diff != "" {
+	if diff := cmp.Diff([]string{"extremism", "hate", "pornography"}, built); diff != "" {
 		t.Error("files:\n" + diff)
+	}
+	for category, want := range map[string]string{config.Gaming: "catalogue-gaming", config.Hate: "starter-hate"} {
+		if got := Name(category); got != want {
+			t.Errorf("the list of %s is called %s", category, got)
+		}
 	}
 	for _, none := range []string{config.IllegalTier, "", "unknown", "../starter"} {
 		for r := range Rules(none) {
@@ -38,15 +43,17 @@ func TestCategories(t *testing.T) {
 
 func TestFiles(t *testing.T) {
 	for _, c := range Categories() {
-		text, err := files.ReadFile(c + ".txt")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasPrefix(string(text), "# Schoolgate starter list: "+c+"\n#\n# ") {
-			t.Errorf("%s: no heading that says what it is", c)
+		if !Catalogue(c) {
+			text, err := files.ReadFile(c + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(string(text), "# Schoolgate starter list: "+c+"\n#\n# ") {
+				t.Errorf("%s: no heading that says what it is", c)
+			}
 		}
 		rules := slices.Collect(Rules(c))
-		if len(rules) < 30 || len(rules) > 250 {
+		if len(rules) < 30 || len(rules) > 250 && !Catalogue(c) {
 			t.Errorf("%s: %d rules", c, len(rules))
 		}
 		all := make(map[domain.Name]bool)
@@ -60,18 +67,16 @@ func TestFiles(t *testing.T) {
 			if i > 0 && rules[i-1].Name >= r.Name {
 				t.Errorf("%s: %q does not come after %q", c, r.Name, rules[i-1].Name)
 			}
-			if r.Scope != blocklist.Subtree {
+			if r.Scope != blocklist.Subtree || r.Except {
 				t.Errorf("%s: %v", c, r)
 			}
 			all[r.Name] = true
 		}
 		for _, r := range rules {
-			below := false
 			for up, ok := r.Name.Parent(); ok; up, ok = up.Parent() {
-				below = below || all[up]
-			}
-			if below != r.Except { // a site below another says nothing; an exception must be below one
-				t.Errorf("%s: %v is below another: %v", c, r, below)
+				if all[up] {
+					t.Errorf("%s: %q is below %q and says nothing", c, r.Name, up)
+				}
 			}
 		}
 	}
@@ -86,18 +91,10 @@ func TestRulesStop(t *testing.T) {
 // blocked says which category blocks a name, "" for none.
 func blocked(n domain.Name) string {
 	for _, c := range Categories() {
-		hit := false
 		for r := range Rules(c) {
 			if n.Within(r.Name) {
-				if r.Except {
-					hit = false
-					break
-				}
-				hit = true
+				return c
 			}
-		}
-		if hit {
-			return c
 		}
 	}
 	return ""
@@ -105,7 +102,7 @@ func blocked(n domain.Name) string {
 
 func TestLearningStays(t *testing.T) {
 	for _, n := range []domain.Name{
-		"education.minecraft.net", "www.youtube.com", "ytimg.com", "scratch.mit.edu", "code.org", "www.mathplayground.com",
+		"www.youtube.com", "ytimg.com", "scratch.mit.edu", "code.org", "www.mathplayground.com",
 		"www.bbc.co.uk", "www.gov.uk", "www.sky.com", "login.live.com", "www.gamcare.org.uk", "www.iwf.org.uk", "github.com",
 		"use-application-dns.net", "mask.icloud.com", // the resolver answers these two itself
 	} {

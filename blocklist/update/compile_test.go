@@ -263,7 +263,7 @@ func TestCompileOneBadListLeavesOthers(t *testing.T) {
 	want := []string{"games"}
 	for _, c := range starter.Categories() {
 		if c == "gambling" || c == "hate" {
-			want = append(want, StarterPrefix+c)
+			want = append(want, starter.Name(c))
 		}
 	}
 	expect(t, "used", want, used)
@@ -351,11 +351,11 @@ func TestCompileUT1(t *testing.T) {
 }
 
 func TestCompileStarter(t *testing.T) {
-	_, s := compileAll(t, Plan{Dir: t.TempDir(), Starter: true})
+	_, s := compileAll(t, Plan{Dir: t.TempDir(), Starter: true, Catalogue: true})
 	for i, c := range starter.Categories() {
-		expect(t, "name", StarterPrefix+c, s.Lists()[i].Name)
+		expect(t, "name", starter.Name(c), s.Lists()[i].Name)
 		for r := range starter.Rules(c) {
-			if r.Scope == blocklist.Subtree && !r.Except && !slices.Contains(holders(t, s, string(r.Name)), StarterPrefix+c) {
+			if r.Scope == blocklist.Subtree && !r.Except && !slices.Contains(holders(t, s, string(r.Name)), starter.Name(c)) {
 				t.Errorf("%s does not hold %s", c, r.Name)
 			}
 		}
@@ -390,7 +390,7 @@ func TestCompileLeavesOldSetOnFailure(t *testing.T) {
 }
 
 func TestPlanTravels(t *testing.T) {
-	want := Plan{Dir: "var/lists", Starter: true, Lists: []config.List{{
+	want := Plan{Dir: "var/lists", Starter: true, Catalogue: true, Lists: []config.List{{
 		Name: "games", Category: "gaming", Source: "https://user:secret@lists.example/", Format: config.FormatUT1,
 		Select: []string{"games", "shop"}, Every: config.Duration(time.Hour), MaxSize: 1 << 20, SHA256: hexSum(""),
 	}}}

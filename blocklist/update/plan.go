@@ -11,9 +11,6 @@ import (
 	"schoolgate/config"
 )
 
-// StarterPrefix begins the names of the lists that are built in: the starter list of gaming is "starter-gaming".
-const StarterPrefix = "starter-"
-
 const maxPlan = 4 << 20 // bytes of an encoded plan
 
 // Plan is what a compilation needs to know. It travels to the child process that compiles by Encode and ReadPlan, over
@@ -23,6 +20,8 @@ type Plan struct {
 	Dir     string // of the lists' state
 	Lists   []config.List
 	Starter bool // hold the starter lists too
+
+	Catalogue bool // hold the service catalogue too
 
 	Essential, Popular []domain.Name  // as in Updater
 	Progress           func(Progress) // may be nil; does not travel
@@ -47,12 +46,14 @@ type encodedPlan struct {
 	Lists   []planned
 	Starter bool
 
+	Catalogue bool
+
 	Essential, Popular []domain.Name
 }
 
 // Encode writes the plan for ReadPlan.
 func (p Plan) Encode(w io.Writer) error {
-	e := encodedPlan{Dir: p.Dir, Starter: p.Starter, Essential: p.Essential, Popular: p.Popular}
+	e := encodedPlan{Dir: p.Dir, Starter: p.Starter, Catalogue: p.Catalogue, Essential: p.Essential, Popular: p.Popular}
 	for _, l := range p.Lists {
 		e.Lists = append(e.Lists, planned{
 			Name: l.Name, Category: l.Category, Source: l.Source, Format: uint8(l.Format), Select: l.Select,
@@ -75,7 +76,7 @@ func ReadPlan(r io.Reader) (Plan, error) {
 	if err := dec.Decode(&e); err != nil {
 		return Plan{}, fmt.Errorf("reading the plan: %w", err)
 	}
-	p := Plan{Dir: e.Dir, Starter: e.Starter, Essential: e.Essential, Popular: e.Popular}
+	p := Plan{Dir: e.Dir, Starter: e.Starter, Catalogue: e.Catalogue, Essential: e.Essential, Popular: e.Popular}
 	for _, l := range e.Lists {
 		p.Lists = append(p.Lists, config.List{
 			Name: l.Name, Category: l.Category, Source: l.Source, Format: config.Format(l.Format), Select: l.Select,
@@ -87,7 +88,7 @@ func ReadPlan(r io.Reader) (Plan, error) {
 	return p, nil
 }
 
-// starters gives the categories of the starter lists that belong into the set: all of them when the plan says so, and
+// starters gives the categories of the built-in lists that belong into the set: those that the plan asks for, and
 // always those of lists without a usable copy, so that a category is never left to nothing because a server is down.
 func (p Plan) starters(without func(list string) bool) []string {
 	names := make(map[string]bool, len(p.Lists))
@@ -100,21 +101,25 @@ func (p Plan) starters(without func(list string) bool) []string {
 	}
 	var out []string
 	for _, c := range starter.Categories() {
-		if (p.Starter || uncovered[c]) && !names[StarterPrefix+c] {
+		asked := p.Starter
+		if starter.Catalogue(c) {
+			asked = p.Catalogue
+		}
+		if (asked || uncovered[c]) && !names[starter.Name(c)] {
 			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// starterInfo describes a starter list. Its digest is that of its rules, so a new version of the program that brings
+// starterInfo describes a built-in list. Its digest is that of its rules, so a new version of the program that brings
 // another list is noticed.
 func starterInfo(category string) blocklist.Info {
 	var parts []string
 	for r := range starter.Rules(category) {
 		parts = append(parts, string(r.Name), r.Scope.String(), fmt.Sprint(r.Except))
 	}
-	return blocklist.Info{Name: StarterPrefix + category, Rules: len(parts) / 3, Digest: digest(parts...)}
+	return blocklist.Info{Name: starter.Name(category), Rules: len(parts) / 3, Digest: digest(parts...)}
 }
 
 // want is a list that the set should hold, with the digest it should have.

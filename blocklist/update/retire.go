@@ -202,7 +202,7 @@ func Categories(dir string, lists []config.List) map[string]string {
 		out[o.name] = config.IllegalTier
 	}
 	for _, c := range starter.Categories() {
-		out[StarterPrefix+c] = c
+		out[starter.Name(c)] = c
 	}
 	for _, l := range lists {
 		out[l.Name] = l.Category

@@ -271,7 +271,7 @@ func TestRetiredListIsReadAsItWas(t *testing.T) {
 	}
 	fetchedNow(t, dir, old, ut1(t, map[string]string{"blacklists/games/domains": "game.example\n", "blacklists/shop/domains": "shop.example\n"}))
 	compileAll(t, Plan{Dir: dir, Lists: []config.List{old}})
-	p := Plan{Dir: dir, Starter: true, Lists: []config.List{{Name: "new", Category: config.IllegalTier, Source: "https://lists.example/new"}}}
+	p := Plan{Dir: dir, Starter: true, Catalogue: true, Lists: []config.List{{Name: "new", Category: config.IllegalTier, Source: "https://lists.example/new"}}}
 	r, s := compileAll(t, p)
 	expect(t, "selected", []string{"old"}, holders(t, s, "game.example"))
 	expect(t, "not selected", []string{}, holders(t, s, "shop.example"))
@@ -287,9 +287,9 @@ func TestRetiredListIsReadAsItWas(t *testing.T) {
 
 func TestCategories(t *testing.T) {
 	dir := t.TempDir()
-	lists := []config.List{{Name: "games", Category: "gaming"}, {Name: "starter-gambling", Category: "own"}}
+	lists := []config.List{{Name: "games", Category: "gaming"}, {Name: "catalogue-gambling", Category: "own"}}
 	got := Categories(dir, lists)
-	for name, want := range map[string]string{"games": "gaming", "starter-gambling": "own", "starter-gaming": "gaming"} {
+	for name, want := range map[string]string{"games": "gaming", "catalogue-gambling": "own", "catalogue-gaming": "gaming"} {
 		expect(t, name, want, got[name])
 	}
 	expect(t, "method", got, New(dir, lists, config.Update{}).Categories())

@@ -126,7 +126,7 @@ func (u *Updater) Status() []Status {
 		for range starter.Rules(c) {
 			n++
 		}
-		out = append(out, Status{Name: StarterPrefix + c, Category: c, State: Starter, Rules: n})
+		out = append(out, Status{Name: starter.Name(c), Category: c, State: Starter, Rules: n})
 	}
 	return out
 }

@@ -175,7 +175,7 @@ func joined(errs []*ListError, err error) error {
 func (u *Updater) plan() Plan {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return Plan{Dir: u.dir, Lists: slices.Clone(u.lists), Starter: u.cfg.Starter, Essential: u.Essential, Popular: u.Popular}
+	return Plan{Dir: u.dir, Lists: slices.Clone(u.lists), Starter: u.cfg.Starter, Catalogue: u.cfg.Catalogue, Essential: u.Essential, Popular: u.Popular}
 }
 
 // pause is how long Run may sleep.

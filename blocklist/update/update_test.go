@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/starter"
 	"schoolgate/config"
 )
 
@@ -363,7 +364,7 @@ func TestStatus(t *testing.T) {
 	games := s.list("games", "gaming")
 	games.Source = strings.Replace(games.Source, "http://", "http://user:secret@", 1) + "?key=secret"
 	u, _ := updater(t, t.TempDir(), games, s.list("never", "no-starter"))
-	u.SetLists(u.plan().Lists, config.Update{Starter: true})
+	u.SetLists(u.plan().Lists, config.Update{Starter: true, Catalogue: true})
 	var log bytes.Buffer
 	u.Log = slog.New(slog.NewTextHandler(&log, nil))
 	if err := u.Refresh(t.Context(), nil); err == nil {
@@ -378,7 +379,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("got %+v", n)
 	}
 	for _, b := range got[2:] {
-		if b.State != Starter || b.Name != StarterPrefix+b.Category || b.Rules == 0 {
+		if b.State != Starter || b.Name != starter.Name(b.Category) || b.Rules == 0 {
 			t.Errorf("got %+v", b)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/catalogue"
 	"schoolgate/blocklist/domain"
 	"schoolgate/config"
 	"schoolgate/monitor/change"
@@ -29,6 +30,7 @@ type explanation struct {
 	Category string        `json:"category,omitempty"`
 	List     string        `json:"list,omitempty"`
 	Target   string        `json:"target,omitempty"`
+	Service  string        `json:"service,omitempty"` // of the catalogue; "" for a name of the illegal tier
 	Steps    []explainStep `json:"steps"`
 }
 
@@ -171,6 +173,9 @@ func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.C
 	if v.Action == query.Rewrite {
 		x.Target = v.Target.String()
 	}
+	if s, ok := catalogue.Of(string(name)); ok && v.Rule != query.Illegal {
+		x.Service = s.ID
+	}
 	for _, s := range steps {
 		x.Steps = append(x.Steps, explainStep(s))
 	}
@@ -193,6 +198,9 @@ func (x *explanation) print(w io.Writer, loc *time.Location) error {
 		for _, h := range s.Lists {
 			fmt.Fprintf(&b, "       %s\n", h)
 		}
+	}
+	if s, ok := catalogue.Lookup(x.Service); ok {
+		fmt.Fprintf(&b, "The name belongs to the service %s (%s): block_services and allow_services of a group can switch it.\n", s.ID, s.Name)
 	}
 	if x.Verdict == query.Allow.String() {
 		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME): schoolgate log shows that.\n")

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
 	"schoolgate/blocklist/pack"
+	"schoolgate/blocklist/starter"
 	"schoolgate/blocklist/update"
 	"schoolgate/config"
 )
@@ -145,6 +147,9 @@ func runLists(ctx context.Context, c *call) error {
 	if len(rest) == 0 {
 		rest = []string{"status"}
 	}
+	if rest[0] == "services" {
+		return listServices(c, o.json, rest[1:])
+	}
 	action, known := listActions[rest[0]]
 	names := rest[1:]
 	switch {
@@ -170,7 +175,7 @@ func runLists(ctx context.Context, c *call) error {
 // knownLists refuses a name that no list has. Only to look at are those that are built in.
 func knownLists(cfg *config.Config, names []string, builtIn bool) error {
 	for _, n := range names {
-		found := builtIn && strings.HasPrefix(n, update.StarterPrefix)
+		found := builtIn && slices.ContainsFunc(starter.Categories(), func(c string) bool { return starter.Name(c) == n })
 		for _, l := range cfg.Lists {
 			found = found || l.Name == n
 		}

@@ -313,12 +313,12 @@ func TestNobodysRequests(t *testing.T) {
 func TestListsAndSearches(t *testing.T) {
 	span := autumn(t)
 	site := covered(span.To)
-	site.Lists = append(site.Lists, report.List{Name: "starter-gaming", Category: config.Gaming, Entries: 7, BuiltIn: true}, report.List{Name: "new", Category: config.Gaming})
+	site.Lists = append(site.Lists, report.List{Name: "catalogue-gaming", Category: config.Gaming, Entries: 7, BuiltIn: true}, report.List{Name: "new", Category: config.Gaming})
 	src := busy(span)
 	src.alerts = []monitor.Alert{{ID: 1, Category: "hate", First: span.From, Last: span.From, Count: 1}}
 	r := build(t, src, span, site)
 	csv := figures(t, r)
-	for name, want := range map[string]string{"starter-gaming": "built in", "new": "not known", "list-hate": span.To.Format(time.RFC3339)} {
+	for name, want := range map[string]string{"catalogue-gaming": "built in", "new": "not known", "list-hate": span.To.Format(time.RFC3339)} {
 		if got := csv[key{"lists", name, "", "Last found current"}]; got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}

@@ -105,9 +105,9 @@ func (p *Policy) finding(g *group, v query.Verdict) string {
 		}
 		return "the group " + g.name + " has no internet"
 	case query.OwnBlock:
-		return "on the setting's block list or the deny list of the group " + g.name
+		return "on the setting's block list, the deny list of the group " + g.name + " or a service that it blocks"
 	case query.OwnAllow:
-		return "on the setting's allow list or the allow list of the group " + g.name
+		return "on the setting's allow list, the allow list of the group " + g.name + " or a service that it allows"
 	case query.Approved:
 		if v.Action == query.Allow {
 			return "approved for the group " + g.name

@@ -5,9 +5,11 @@ package policy
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/catalogue"
 	"schoolgate/blocklist/domain"
 	"schoolgate/blocklist/pack"
 	"schoolgate/config"
@@ -139,7 +141,8 @@ func (p *Policy) compileOwn(cfg *config.Config) error {
 		}
 	}
 	for i, g := range cfg.Groups {
-		for k, names := range [][]domain.Name{g.Deny, g.Allow, g.Approved} {
+		deny, allow := slices.Concat(g.Deny, services(g.BlockServices)), slices.Concat(g.Allow, services(g.AllowServices))
+		for k, names := range [][]domain.Name{deny, allow, g.Approved} {
 			if err := add(p.groups[i].deny+k, names); err != nil {
 				return err
 			}
@@ -173,13 +176,24 @@ func (p *Policy) compileOwn(cfg *config.Config) error {
 	return nil
 }
 
+// services is the names of some services of the catalogue.
+func services(ids []string) (names []domain.Name) {
+	for _, id := range ids {
+		s, _ := catalogue.Lookup(id)
+		for _, d := range s.Domains {
+			names = append(names, domain.Name(d))
+		}
+	}
+	return names
+}
+
 // packed yields the rules of the schools pack that hold for the setting.
 func packed(p *config.Policy) iter.Seq[blocklist.Rule] {
 	return func(yield func(blocklist.Rule) bool) {
 		if !p.SchoolsPack {
 			return
 		}
-		for r := range pack.Rules() {
+		for _, r := range pack.Rules() {
 			rule := blocklist.Rule{Name: domain.Name(r.Name), Except: r.Except}
 			if r.Exact {
 				rule.Scope = blocklist.Exact
