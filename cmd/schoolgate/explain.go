@@ -199,8 +199,8 @@ func (x *explanation) print(w io.Writer, loc *time.Location) error {
 			fmt.Fprintf(&b, "       %s\n", h)
 		}
 	}
-	if s, ok := catalogue.Lookup(x.Service); ok {
-		fmt.Fprintf(&b, "The name belongs to the service %s (%s): block_services and allow_services of a group can switch it.\n", s.ID, s.Name)
+	if line := serviceLine(x.Service); line != "" {
+		fmt.Fprintln(&b, line)
 	}
 	if x.Verdict == query.Allow.String() {
 		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME): schoolgate log shows that.\n")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/catalogue"
 	"schoolgate/blocklist/domain"
 	"schoolgate/config"
 	"schoolgate/monitor/change"
@@ -168,6 +169,9 @@ func (q *inquiry) advise() {
 	if len(open) > 0 {
 		q.Advice = append(q.Advice, "To block it: schoolgate changes propose block "+name+scope(open)+" --by NAME --why TEXT")
 	}
+	if line := serviceLine(q.Groups[0].Service); line != "" {
+		q.Advice = append(q.Advice, line)
+	}
 }
 
 // endBlock says how each own block of the name is ended.
@@ -179,10 +183,11 @@ func (q *inquiry) endBlock() (out []string) {
 	}
 	inFile := slices.ContainsFunc(q.file.Policy.Block, q.name.Within)
 	for _, g := range q.file.Groups {
-		inFile = inFile || slices.ContainsFunc(g.Deny, q.name.Within)
+		service, known := catalogue.Of(string(q.name))
+		inFile = inFile || slices.ContainsFunc(g.Deny, q.name.Within) || known && slices.Contains(g.BlockServices, service.ID)
 	}
 	if inFile {
-		out = append(out, "The configuration file blocks it, by policy.block or the deny of a group: no change outranks that; edit the file.")
+		out = append(out, "The configuration file blocks it, by policy.block, or the deny or block_services of a group: no change outranks that; edit the file.")
 	}
 	return out
 }

@@ -43,3 +43,12 @@ func listServices(c *call, asJSON bool, ids []string) error {
 	}
 	return w.Flush()
 }
+
+// serviceLine says that a name belongs to a service, "" for one that belongs to none.
+func serviceLine(id string) string {
+	s, ok := catalogue.Lookup(id)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("The name belongs to the service %s (%s): block_services and allow_services of a group can switch it.", s.ID, s.Name)
+}
