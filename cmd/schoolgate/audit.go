@@ -20,6 +20,7 @@ func runAudit(ctx context.Context, c *call) error {
 	where := configFlag(f)
 	from, to := f.String("from", "", ""), f.String("to", "", "")
 	head, form := f.String("head", "", ""), f.String("format", "csv", "")
+	by, why := f.String("by", "", ""), f.String("why", "", "")
 	asJSON := f.Bool("json", false, "")
 	rest, err := parse(f, c.args)
 	if err != nil {
@@ -39,6 +40,19 @@ func runAudit(ctx context.Context, c *call) error {
 	switch rest[0] {
 	case "verify":
 		return auditVerify(ctx, c, cfg, b, *head, *asJSON)
+	case "acknowledge":
+		heads, note := keptHeads(ctx, cfg)
+		if note != "" {
+			fmt.Fprintf(c.stderr, "schoolgate: %s\n", printable(note))
+		}
+		desk := &change.Desk{Log: change.New(cfg.Store.Path), File: cfg, Via: account()}
+		b, err := desk.Acknowledge(*by, *why, heads)
+		if err != nil {
+			return changeError(cfg, err)
+		}
+		_, _ = tellRunning(cfg.Store.Path) // else it sees it within a second
+		fmt.Fprintf(c.stdout, "written down as line %d: from there on the log is to be whole again\n", b.Head.Count)
+		return nil
 	case "export":
 		start, end, err := span(*from, *to, time.Now(), cfg.Location())
 		if err != nil {
@@ -60,20 +74,19 @@ type verdictOnLog struct {
 	Line     int          `json:"line,omitempty"`
 	What     string       `json:"what,omitempty"`
 	Back     []int        `json:"dated_before,omitempty"` // lines dated before the one before them
+	Known    []known      `json:"acknowledged,omitempty"`
+}
+
+// known is what was wrong with the log before, and who has said that they know.
+type known struct {
+	Line int      `json:"line"` // that says so
+	By   string   `json:"by"`
+	Why  string   `json:"why"`
+	What []string `json:"what"`
 }
 
 func auditVerify(ctx context.Context, c *call, cfg *config.Config, b *change.Book, given string, asJSON bool) error {
-	var heads []monitor.Head
-	note := ""
-	if r, err := openRecord(ctx, cfg); err != nil {
-		note = "the record could not be read, so no head that is kept there was compared: " + err.Error()
-	} else {
-		heads, err = r.Heads(ctx)
-		_ = r.Close()
-		if err != nil {
-			note = "no head that is kept in the record was compared: " + err.Error()
-		}
-	}
+	heads, note := keptHeads(ctx, cfg)
 	if given != "" {
 		count, hash, _ := strings.Cut(given, ":")
 		n, err := strconv.Atoi(count)
@@ -85,6 +98,9 @@ func auditVerify(ctx context.Context, c *call, cfg *config.Config, b *change.Boo
 	v := verdictOnLog{Whole: true, Head: b.Head, Compared: len(heads), Back: b.Back}
 	if fault := b.Check(heads); fault != nil {
 		v.Whole, v.Line, v.What = false, fault.Line, fault.What
+	}
+	for _, e := range b.Known {
+		v.Known = append(v.Known, known{e.Number, e.By, e.Why, e.Before})
 	}
 	if asJSON {
 		if err := json.NewEncoder(c.stdout).Encode(v); err != nil {
@@ -98,6 +114,9 @@ func auditVerify(ctx context.Context, c *call, cfg *config.Config, b *change.Boo
 	if note != "" {
 		fmt.Fprintf(c.stderr, "schoolgate: %s\n", printable(note))
 	}
+	for _, k := range v.Known {
+		fmt.Fprintf(c.stdout, "it was not whole before line %d, by which %s acknowledged that (%s): %s\n", k.Line, k.By, k.Why, strings.Join(k.What, "; "))
+	}
 	for _, n := range v.Back {
 		fmt.Fprintf(c.stderr, "schoolgate: line %d is dated before the line before it: the clock had been set back\n", n)
 	}
@@ -109,11 +128,28 @@ func auditVerify(ctx context.Context, c *call, cfg *config.Config, b *change.Boo
 	case 0:
 		fmt.Fprintln(c.stdout, "the log of changes is empty, and no head of it was ever kept")
 	default:
-		fmt.Fprintf(c.stdout, "the log of changes is whole: %s, none altered, moved or missing\n", count(b.Head.Count, "line"))
+		if n := len(v.Known); n > 0 {
+			fmt.Fprintf(c.stdout, "the log of changes is whole from line %d on\n", v.Known[n-1].Line)
+		} else {
+			fmt.Fprintf(c.stdout, "the log of changes is whole: %s, none altered, moved or missing\n", count(b.Head.Count, "line"))
+		}
 		fmt.Fprintf(c.stdout, "compared with %s kept in the record\n", count(v.Compared, "head"))
 		fmt.Fprintf(c.stdout, "head %d:%s\n", b.Head.Count, b.Head.Hash)
 	}
 	return nil
+}
+
+// keptHeads gives the heads that the record keeps; note says why there are none, when they could not be read.
+func keptHeads(ctx context.Context, cfg *config.Config) (heads []monitor.Head, note string) {
+	r, err := openRecord(ctx, cfg)
+	if err != nil {
+		return nil, "no head that is kept in the record was compared: " + err.Error()
+	}
+	defer r.Close()
+	if heads, err = r.Heads(ctx); err != nil {
+		return nil, "no head that is kept in the record was compared: " + err.Error()
+	}
+	return heads, ""
 }
 
 func auditExport(c *call, b *change.Book, start, end time.Time, loc *time.Location, form string) error {

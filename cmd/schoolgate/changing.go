@@ -133,16 +133,42 @@ func (a *appliance) takeChanges(ctx context.Context) {
 			a.keepHead(ctx, s)
 			return
 		}
-		if _, err := a.changes.Update(func(b *change.Book, _ time.Time) ([]change.Entry, error) {
-			return slices.DeleteFunc(news, func(e change.Entry) bool { return told(b, e) }), nil
-		}); err != nil {
+		b, err := a.changes.Update(func(b *change.Book, _ time.Time) ([]change.Entry, error) {
+			news = slices.DeleteFunc(news, func(e change.Entry) bool { return told(b, e) })
+			return news, nil
+		})
+		if err != nil {
 			a.log.Error("what became of changes cannot be written down", "error", err)
 			failed := *s
 			failed.err = err
 			a.standing.Store(&failed)
 			return
 		}
+		a.mail(b, news)
 	}
+}
+
+// mail tells people of what opened the filter, without names.
+func (a *appliance) mail(b *change.Book, news []change.Entry) {
+	for _, e := range news {
+		c, ok := b.Change(e.Change)
+		if !ok || e.Kind != change.KindApplied || !b.Opens(c.What) {
+			continue
+		}
+		text := fmt.Sprintf("Change %d is in force, which opens the filter", c.ID)
+		if !c.Until.IsZero() {
+			text += ", until " + c.Until.In(a.cfg.Load().Location()).Format("2 January 2006 15:04")
+		}
+		if c.ApprovedBy == "" {
+			text += "; no second person agreed to it"
+		}
+		a.alerts.Opened(text+".", fmt.Sprintf("sudo schoolgate changes show %d says what, who and why. %s", c.ID, headWords(b)))
+	}
+}
+
+// headWords is the head of the log as a mail has it.
+func headWords(b *change.Book) string {
+	return fmt.Sprintf("Keep this mail: the log of changes now ends with %d:%s", b.Head.Count, b.Head.Hash)
 }
 
 func (a *appliance) putChanges(s *standing) error {
@@ -258,16 +284,13 @@ func verdictWords(v query.Verdict) string {
 	return fmt.Sprintf("%s (%s)", v.Action, why)
 }
 
-// noteConfig writes a change of the configuration file into the log.
+// noteConfig writes a change of the configuration file into the log, and tells people when it opens the filter.
 func (a *appliance) noteConfig(old, cfg *config.Config, why string) {
-	if old == nil {
-		return
-	}
 	before, after := config.Diff(cfg, old), config.Diff(old, cfg)
 	if len(after) == 0 {
 		return
 	}
-	_, err := a.changes.Update(func(*change.Book, time.Time) ([]change.Entry, error) {
+	b, err := a.changes.Update(func(*change.Book, time.Time) ([]change.Entry, error) {
 		return []change.Entry{{
 			Kind: change.KindConfiguration, By: "whoever edited the file", Why: why,
 			Before: append([]string{"configuration " + old.Digest()}, before...), After: append([]string{"configuration " + cfg.Digest()}, after...),
@@ -275,6 +298,13 @@ func (a *appliance) noteConfig(old, cfg *config.Config, why string) {
 	})
 	if err != nil {
 		a.log.Error("a change of the configuration could not be written down", "error", err)
+		return
+	}
+	if config.Opens(old, cfg) {
+		a.alerts.Opened(
+			"The configuration file was changed, and the filter may refuse less than before.",
+			"sudo schoolgate audit export --from yesterday says what was changed; no second person had to agree. "+headWords(b),
+		)
 	}
 }
 

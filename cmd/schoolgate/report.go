@@ -123,7 +123,11 @@ func writeTotals(ctx context.Context, cfg *config.Config, s *store.Reader, span 
 	}
 	site := reportSite(cfg)
 	site.Changes = src.book.Head
-	if fault := src.book.Check(nil); fault != nil {
+	heads, err := s.Heads(ctx)
+	if err != nil {
+		return files, totals, err
+	}
+	if fault := src.book.Check(heads); fault != nil {
 		site.ChangesFault = fmt.Sprintf("line %d: %s", fault.Line, fault.What)
 	}
 	r, err := report.Build(ctx, src, span, site)

@@ -24,9 +24,10 @@ type Engine struct {
 	log   *slog.Logger
 	rules atomic.Pointer[rules]
 
-	queue  queue
-	urgent urgent
-	stats  counters
+	queue   queue
+	urgent  urgent
+	notices chan notice
+	stats   counters
 
 	// What follows belongs to Run.
 	taken      waiting // out of the queue
@@ -36,6 +37,7 @@ type Engine struct {
 	devices    map[string]*budget
 	total      budget
 	illegal    budget
+	noticed    budget
 	troubles   map[string]*trouble
 	storeRetry time.Time // no store before this, after it failed
 }
@@ -47,6 +49,7 @@ func New(store Store, s Settings, log *slog.Logger) *Engine {
 		queue:    newQueue(),
 		taken:    newWaiting(),
 		urgent:   newUrgent(),
+		notices:  make(chan notice, maxNotices),
 		open:     make(map[key]*episode),
 		dirty:    make(map[*episode]bool),
 		devices:  make(map[string]*budget),
@@ -114,6 +117,8 @@ func (e *Engine) Run(ctx context.Context) error {
 			rested = true
 		case <-e.queue.full:
 			asked, rested = true, true
+		case n := <-e.notices:
+			e.takeNotice(ctx, n)
 		case <-tick.C:
 			e.tick(ctx, e.Now())
 		}
@@ -161,6 +166,9 @@ func (e *Engine) finish(ctx context.Context) {
 	e.storeRetry = time.Time{}
 	e.takeUrgent(ctx)
 	e.takeBlocks(ctx)
+	for len(e.notices) > 0 {
+		e.takeNotice(ctx, <-e.notices)
+	}
 	e.storeRetry = time.Time{}
 	e.save(ctx, e.Now())
 	if n := len(e.unopened); n > 0 {

@@ -93,6 +93,10 @@ func (e *Engine) gone(ctx context.Context, now time.Time, t *trouble) {
 
 // resumeSystem takes up one system alert; they come oldest first.
 func (e *Engine) resumeSystem(now time.Time, a monitor.Alert) {
+	if a.Code == CodeOpened {
+		e.noticed.take(a.First, perNotice)
+		return
+	}
 	if a.Severity < monitor.Warning { // it was over
 		if t := e.troubles[a.Code]; t != nil {
 			t.alert = nil

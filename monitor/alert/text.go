@@ -63,6 +63,9 @@ func words(r *rules, a monitor.Alert, hint string) (subject, body string) {
 	switch {
 	case a.Kind == monitor.System:
 		what = "the box, " + a.Code
+		if a.Code == CodeOpened {
+			what = "the filter was opened"
+		}
 	case a.Kind == monitor.Illegal:
 		what = "a site on the illegal list was refused"
 	}
@@ -84,11 +87,15 @@ func words(r *rules, a monitor.Alert, hint string) (subject, body string) {
 		b.WriteString("This is over since the time below:\n\n")
 		fill(&b, "  ", "  ", strings.TrimPrefix(a.Text, clearedPrefix))
 	case a.Kind == monitor.System:
-		b.WriteString("Schoolgate reports a problem of its own:\n\n")
+		opening, more := "Schoolgate reports a problem of its own:", "What to do: "
+		if a.Code == CodeOpened {
+			opening, more = "What the filter refuses has become less:", ""
+		}
+		b.WriteString(opening + "\n\n")
 		fill(&b, "  ", "  ", a.Text)
 		if hint != "" {
 			b.WriteString("\n")
-			fill(&b, "What to do: ", "", hint)
+			fill(&b, more, "", hint)
 		}
 	default:
 		prose(&b, blockedText)

@@ -17,7 +17,8 @@ import (
 // Book is the log as read: a value that is not altered once made.
 type Book struct {
 	Head    monitor.Head // of the chain; its At is that of the last line
-	Fault   *Fault       // the first thing that is wrong; nil: the chain is whole
+	Fault   *Fault       // the first thing that is wrong and that nobody has acknowledged; nil: there is none
+	Known   []Entry      // of KindAcknowledged: from the last of them on the chain is to be whole
 	Partial []byte       // an end that is no whole line, at most maxLine of it: what a power cut leaves; nil: none
 	Back    []int        // lines dated before the line before them: the clock was set back
 
@@ -109,6 +110,9 @@ func (b *Book) take(line []byte) {
 	b.Head = monitor.Head{At: e.At, Count: e.Number, Hash: e.Hash}
 	b.hashes = append(b.hashes, e.Hash)
 	b.entries = append(b.entries, e)
+	if e.Kind == KindAcknowledged {
+		b.Known, b.Fault = append(b.Known, e), nil
+	}
 	b.fold(e)
 }
 
@@ -133,7 +137,7 @@ func (b *Book) fold(e Entry) {
 	open := c.Ended.IsZero()
 	switch e.Kind {
 	case KindApproved:
-		if c.Doubted = c.Doubted || doubt && b.opens(c.What); !open || c.Doubted || c.ApprovedBy != "" {
+		if c.Doubted = c.Doubted || doubt && b.Opens(c.What); !open || c.Doubted || c.ApprovedBy != "" {
 			return
 		}
 		c.ApprovedBy, c.ApprovedAt = e.By, e.At
@@ -156,7 +160,7 @@ func (b *Book) fold(e Entry) {
 				c.EndedAs = Lapsed
 			}
 		}
-	case KindProposed, KindConfiguration, KindLists, KindCut:
+	case KindProposed, KindConfiguration, KindLists, KindCut, KindAcknowledged:
 	}
 }
 
@@ -166,7 +170,7 @@ func (b *Book) propose(e Entry, doubt bool) {
 	}
 	c := &Change{
 		ID: e.Number, What: *e.What, By: e.By, Role: e.Role, Via: e.Via, Why: e.Why, Risk: e.Risk, Proposed: e.At,
-		Needs: e.Needs, Until: e.Until, For: e.For, Doubted: doubt && b.opens(*e.What),
+		Needs: e.Needs, Until: e.Until, For: e.For, Doubted: doubt && b.Opens(*e.What),
 	}
 	i, _ := slices.BinarySearchFunc(b.changes, c.ID, func(c *Change, id int) int { return c.ID - id })
 	b.changes = slices.Insert(b.changes, i, c)
@@ -190,8 +194,8 @@ func (b *Book) begin(c *Change, e Entry) {
 	}
 }
 
-// opens is What.Opens, of a Revert too.
-func (b *Book) opens(w What) bool {
+// Opens is What.Opens, of a Revert too.
+func (b *Book) Opens(w What) bool {
 	if w.Action != Revert {
 		return w.Opens()
 	}
@@ -232,14 +236,18 @@ func (b *Book) Active(now time.Time) []*Change {
 }
 
 // Check compares the chain with heads that were kept elsewhere, oldest first. It gives the first thing that is wrong with
-// either, nil when the log is whole.
+// either, nil when the log is whole, but for what was acknowledged.
 func (b *Book) Check(heads []monitor.Head) *Fault {
 	if b.Fault != nil {
 		return b.Fault
 	}
+	var known time.Time
+	if n := len(b.Known); n > 0 {
+		known = b.Known[n-1].At
+	}
 	for _, h := range heads {
 		switch {
-		case h.Count < 1:
+		case h.Count < 1 || h.At.Before(known):
 		case h.Count > len(b.hashes):
 			return &Fault{Line: len(b.hashes) + 1, What: fmt.Sprintf(
 				"it is missing: the log had %d lines at %s and has %d now: its end was cut off", h.Count, h.At.UTC().Format(time.RFC3339), len(b.hashes))}

@@ -9,6 +9,7 @@ import (
 
 	"schoolgate/blocklist/domain"
 	"schoolgate/config"
+	"schoolgate/monitor"
 )
 
 // Bounds of what people may write, and of how much may be open at a time.
@@ -180,6 +181,30 @@ func (d *Desk) Revert(id int, by, why, risk string) (*Change, error) {
 			}
 		}
 		return e, nil
+	})
+}
+
+// Acknowledge writes down that somebody knows that the log is not whole, and what was found. From that line on the chain
+// is to be whole again, and what opens the filter is believed again; what stands before stays as it is, for all to see.
+func (d *Desk) Acknowledge(by, why string, heads []monitor.Head) (*Book, error) {
+	who, err := d.person(by)
+	if err != nil {
+		return nil, err
+	}
+	if why, err = text("--why", why, true); err != nil {
+		return nil, err
+	}
+	if len(d.File.Changes.People) > 0 && !who.Role.Agrees() {
+		return nil, refuse(`changes.people of the configuration says who has the role "dsl" or "leadership"`, "%s has the role %q, which cannot acknowledge this", who.Name, who.Role)
+	}
+	return d.Log.Update(func(b *Book, _ time.Time) ([]Entry, error) {
+		fault := b.Check(heads)
+		if fault == nil {
+			return nil, refuse("there is nothing to acknowledge", "the log of changes is whole")
+		}
+		return []Entry{{
+			Kind: KindAcknowledged, By: who.Name, Role: d.role(who), Via: d.Via, Why: why, Before: []string{fmt.Sprintf("line %d: %s", fault.Line, fault.What)},
+		}}, nil
 	})
 }
 

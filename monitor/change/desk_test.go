@@ -11,6 +11,7 @@ import (
 
 	"schoolgate/blocklist/domain"
 	"schoolgate/config"
+	"schoolgate/monitor"
 )
 
 const hour = time.Hour
@@ -343,5 +344,30 @@ func TestBehindABreak(t *testing.T) {
 	}
 	if again := read(t, s.Log); again.Fault.Line != b.Fault.Line {
 		t.Errorf("the fault is now %+v", again.Fault)
+	}
+
+	// Once somebody has said that they know, the filter can be opened again; what was doubted stays so.
+	head := b.Head
+	head.At, head.Hash = s.now.Add(-hour), strings.Repeat("f", 64)
+	if _, err := s.Acknowledge("Bob", " ", nil); err == nil {
+		t.Error("acknowledged without a reason")
+	}
+	again, err := s.Acknowledge("Bob", "a disk test wrote to it", []monitor.Head{head})
+	if err != nil || again.Check([]monitor.Head{head}) != nil || len(again.Known) != 1 || !strings.HasPrefix(again.Known[0].Before[0], "line ") {
+		t.Errorf("acknowledged: %v, %+v", err, again)
+	}
+	_, err = s.Acknowledge("Bob", "again", []monitor.Head{head})
+	s.refused("is whole", err)
+	_, err = s.Approve(fresh.ID, "Bob", "", "")
+	s.refused("break of the log", err)
+	later := s.allow("later.example", "")
+	s.must(s.Approve(later.ID, "Bob", "", ""))
+	if got := s.inForce(); !strings.Contains(strings.Join(got, "\n"), "later.example is allowed") {
+		t.Errorf("in force: %v", got)
+	}
+	text = bytesOf(t, s.Log)
+	text[len(text)-200] ^= 1
+	if _, fault := breakAt(t, s.Log, text); fault == nil || fault.Line < again.Head.Count {
+		t.Errorf("what was altered after it: %+v", fault)
 	}
 }

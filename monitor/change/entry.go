@@ -24,6 +24,7 @@ const (
 	KindConfiguration Kind = "configuration" // the file was changed, seen at a start or reload
 	KindLists         Kind = "lists"         // a version of a list was accepted, refused or reverted by a person
 	KindCut           Kind = "cut"           // an end that was no whole line was cut off
+	KindAcknowledged  Kind = "acknowledged"  // a person knows that the log before this line is not whole
 )
 
 // Entry is one line of the log. Number, At, Prev and Hash are given by the log.
