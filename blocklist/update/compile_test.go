@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -390,10 +391,18 @@ func TestCompileLeavesOldSetOnFailure(t *testing.T) {
 }
 
 func TestPlanTravels(t *testing.T) {
-	want := Plan{Dir: "var/lists", Starter: true, Catalogue: true, Lists: []config.List{{
+	want := Plan{
+		Dir: "var/lists", Starter: true, Catalogue: true, Essential: []domain.Name{"learn.example"}, Popular: []domain.Name{"news.example"},
+	}
+	want.Lists = []config.List{{
 		Name: "games", Category: "gaming", Source: "https://user:secret@lists.example/", Format: config.FormatUT1,
 		Select: []string{"games", "shop"}, Every: config.Duration(time.Hour), MaxSize: 1 << 20, SHA256: hexSum(""),
-	}}}
+		Mirrors: []string{"https://mirror.example/"}, MinisignKey: "key", Signature: "https://lists.example/signature",
+		MaxShrink: 3, MaxGrowth: 4, MaxConflicts: 5, Accept: []domain.Name{"sch.uk"},
+	}}
+	if n := reflect.TypeFor[planned]().NumField(); n != reflect.TypeFor[config.List]().NumField()-1 { // max_age is for Status alone
+		t.Errorf("%d settings of a list travel", n)
+	}
 	var b bytes.Buffer
 	if err := want.Encode(&b); err != nil {
 		t.Fatal(err)
@@ -418,4 +427,18 @@ func TestNamesStayInFolder(t *testing.T) {
 		}
 	}
 	expect(t, "good name", "games-2", base("games-2"))
+}
+
+// TestCompileTellsProgress: of long work something is heard.
+func TestCompileTellsProgress(t *testing.T) {
+	dir := t.TempDir()
+	l := config.List{Name: "games", Category: "gaming", Source: "https://lists.example/games"}
+	fetchedNow(t, dir, l, names("game", 140_000))
+	var told []Progress
+	p := Plan{Dir: dir, Lists: []config.List{l}, Progress: func(p Progress) { told = append(told, p) }}
+	if _, err := Compile(t.Context(), p, monday); err != nil {
+		t.Fatal(err)
+	}
+	want := []Progress{{Compiling: true, Done: 1 << 16, Total: 140_000}, {Compiling: true, Done: 1 << 17, Total: 140_000}}
+	expect(t, "told", want, told)
 }

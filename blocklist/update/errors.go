@@ -85,7 +85,7 @@ type WaitingError struct {
 }
 
 func (e *WaitingError) Error() string {
-	return fmt.Sprintf("the new version waits for a person: it would newly block %d names that schools need or that are popular (max_conflicts %d)", e.New, e.Limit)
+	return fmt.Sprintf("the new version waits for a person: it would newly hold %d names that schools need or that are popular (max_conflicts %d)", e.New, e.Limit)
 }
 
 // ListError says which list an error is about. Its text is printable, at most some

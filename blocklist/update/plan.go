@@ -11,7 +11,7 @@ import (
 	"schoolgate/config"
 )
 
-const maxPlan = 4 << 20 // bytes of an encoded plan
+const maxPlan = 16 << 20 // bytes of an encoded plan
 
 // Plan is what a compilation needs to know. It travels to the child process that compiles by Encode and ReadPlan, over
 // a pipe: sources may hold credentials, which have no place in arguments or the environment. So the child compiles what

@@ -117,7 +117,7 @@ func (u *Updater) news(m meta, l config.List, compiled bool) error {
 	}
 	u.log().Info("list updated", "list", l.Name, "rules", m.Rules, "problems", m.Problems)
 	if n := m.Conflicts.New; n > 0 && m.Conflicts.Since.Equal(m.Attempted) {
-		u.log().Warn("the list newly blocks names that schools need or that are popular", "list", l.Name, "names", n, "see", "schoolgate lists status "+l.Name)
+		u.log().Warn("the list newly holds names that schools need or that are popular", "list", l.Name, "names", n, "see", "schoolgate lists status "+l.Name)
 	}
 	return nil
 }

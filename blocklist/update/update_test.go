@@ -443,7 +443,14 @@ func TestFilesBelongToTheService(t *testing.T) {
 	if err := u.Refresh(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"", "games.raw", "games.meta", "current.set", "lock"} {
+	s.set("games", names("game", 11), 0)
+	if err := u.Refresh(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Revert(t.Context(), "games", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", "games.raw", "games.old", "games.meta", "decisions", "current.set", "lock"} {
 		st, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

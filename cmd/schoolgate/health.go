@@ -71,7 +71,7 @@ func (a *appliance) listConditions(now time.Time) (out []monitor.Condition) {
 	}
 	if len(conflicts) > 0 {
 		out = append(out, monitor.Condition{
-			Code: "lists.conflicts", Severity: monitor.Notice, Title: "Lists newly block sites that schools need or that are popular: " + strings.Join(conflicts, ", "),
+			Code: "lists.conflicts", Severity: monitor.Notice, Title: "Lists newly hold sites that schools need or that are popular: " + strings.Join(conflicts, ", "),
 			Hint: "schoolgate lists status NAME names them; policy.allow lets one through, schoolgate lists revert NAME undoes the update",
 		})
 	}

@@ -201,9 +201,16 @@ func listUpdate(ctx context.Context, c *call, cfg *config.Config, o listOptions,
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	err = u.Refresh(ctx, progressLine(c), names...)
+	status := chosen(u.Status(), names)
+	for _, s := range status {
+		if s.Conflicts.New > 0 && !s.Conflicts.Since.Before(began) {
+			fmt.Fprintf(c.stderr, "%s: newly holds %d names that schools need or that are popular; schoolgate lists status %s\n", s.Name, s.Conflicts.New, s.Name)
+		}
+	}
 	if o.json {
-		if err := printStatus(c, chosen(u.Status(), names)); err != nil {
+		if err := printStatus(c, status); err != nil {
 			return err
 		}
 	}

@@ -105,10 +105,10 @@ func describe(w io.Writer, s update.Status, in *time.Location) {
 	if s.Error != "" {
 		say("problem", "%s (%d in a row)", printable(s.Error), s.Failures)
 	}
-	describeConflicts(say, "blocks", s.Conflicts)
+	describeConflicts(say, "holds", s.Conflicts)
 	if s.Waiting != nil {
 		say("waiting", "%s, %d entries", version8(s.Waiting.SHA256, s.Waiting.Fetched, in), s.Waiting.Rules)
-		describeConflicts(say, "would block", s.Waiting.Conflicts)
+		describeConflicts(say, "would hold", s.Waiting.Conflicts)
 	}
 }
 
