@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"schoolgate/monitor"
+	"schoolgate/monitor/record"
 )
 
 // How long to wait before a batch that could not be written is tried again.
@@ -22,13 +23,8 @@ const noteEvery = time.Minute
 // drainTime is how long a stop may take to write what is left.
 const drainTime = 5 * time.Second
 
-// Run pauses after so many rows, some 50 µs of work, so that packet loops which share its core are not kept waiting: the
-// runtime would give it 10 ms. A pause rather than runtime.Gosched, because a loop that waits for packets is only
-// looked for when nothing else can run.
-const (
-	pauseEvery = 512
-	pause      = 20 * time.Microsecond
-)
+// freeEvery is after how many rows their room in a lane is free again; it costs a system call.
+const freeEvery = 4096
 
 // Run writes every flush, and sooner when a lane is half full, until ctx ends; then it writes what is left. Stop the
 // callers of Done first: what they hand over after Run has returned stays in memory. While w fails, the batch in hand is
@@ -61,8 +57,9 @@ type run struct {
 	w    Appender
 	g    *gatherer     // with the batch in hand
 	gaps []monitor.Gap // lost rows not yet written down, one for each reason at most
-	next int           // which lane to begin with
-	full bool          // what is lost now is lost because the disk is full
+	turn record.Turn
+	next int  // which lane to begin with
+	full bool // what is lost now is lost because the disk is full
 }
 
 // drain writes until the lanes were seen empty; false when ctx ended first.
@@ -90,9 +87,10 @@ func (r *run) fill() (full bool) {
 				break
 			}
 			r.g.add(b)
-			if len(r.g.Rows)%pauseEvery == 0 {
-				time.Sleep(pause)
+			if len(r.g.Rows)%freeEvery == 0 {
+				l.ring.free()
 			}
+			r.turn.Row()
 		}
 		l.ring.free()
 	}

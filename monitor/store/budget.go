@@ -34,6 +34,7 @@ type budget struct {
 	minute       int64
 	names, sites purse
 	shortened    time.Time // of the last row whose name was, zero when none was
+	last         spender   // who spent last
 }
 
 // purse is what each spender has taken in this minute, and how many spenders of each kind there are.
@@ -67,8 +68,7 @@ func (b *budget) afford(text, device string, action query.Action, ms int64) stri
 	if minute := ms / time.Minute.Milliseconds(); minute != b.minute || b.names.spent == nil {
 		b.minute, b.names, b.sites = minute, newPurse(), newPurse()
 	}
-	_, err := netip.ParseAddr(device)
-	who := spender{device, kind{action, err != nil}}
+	who := b.spender(device, action)
 	if b.names.spend(who, text) {
 		return text
 	}
@@ -84,6 +84,16 @@ func (b *budget) afford(text, device string, action query.Action, ms int64) stri
 		return folded
 	}
 	return manyNames
+}
+
+// spender tells who it is; as a rule it is who it was.
+func (b *budget) spender(device string, action query.Action) spender {
+	if b.last.device != device || device == "" {
+		_, err := netip.ParseAddr(device)
+		b.last = spender{device, kind{known: err != nil}}
+	}
+	b.last.action = action
+	return b.last
 }
 
 func newPurse() purse { return purse{make(map[spender]int), make(map[kind]int)} }

@@ -9,17 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"schoolgate/monitor/record"
 	"schoolgate/resolver/query"
-)
-
-// After so many rows, some 50 µs of work, the writer pauses, so that packet loops which share its core are not kept
-// waiting (see journal.Run).
-const (
-	pauseEvery = 512
-	pause      = 20 * time.Microsecond
 )
 
 // file is an *os.File.
@@ -40,6 +32,7 @@ type logFile struct {
 	block dictionary
 	frame frame
 	ids   numbers
+	turn  record.Turn
 }
 
 // dictionary is what the block holds to which frames are being added.
@@ -120,7 +113,11 @@ func (f *logFile) begin(dir string, size int64, known *recent) error {
 		return err
 	}
 	var b block
-	for _, at := range r.blocks[max(0, len(r.blocks)-2):] {
+	last := len(r.blocks)
+	for bytes := int64(0); last > 0 && bytes < maxBody; last-- {
+		bytes += r.blocks[last-1].size
+	}
+	for _, at := range r.blocks[last:] {
 		if err := r.load(at, &b); err != nil {
 			return err
 		}
@@ -186,9 +183,8 @@ func (f *logFile) fill(b *record.Batch, rows []record.Entry, known *budget) (n i
 		e := &rows[n]
 		f.frame.put(clampMillis(e.Time)-midnight, f.whoOf(b, e), f.whyOf(b, e), f.nameOf(b, e, known), e.Took)
 		f.block.rows++
-		if n++; n%pauseEvery == 0 {
-			time.Sleep(pause)
-		}
+		f.turn.Row()
+		n++
 	}
 	return n
 }
@@ -239,6 +235,10 @@ func (f *logFile) nameOf(b *record.Batch, e *record.Entry, known *budget) uint32
 		return id - 1
 	}
 	text := b.Names[e.Name]
+	if id, ok := f.block.names[text]; ok {
+		f.ids.names[e.Name] = id + 1
+		return id
+	}
 	kept := known.afford(text, b.Who[e.Who].Device, why.Action, e.Time)
 	id := f.name(kept, known)
 	if kept == text { // and so it is known, for all other rows too

@@ -168,6 +168,10 @@ func removeOld(path string) error {
 // oldChunk is how many rows one transaction deletes, so that the card can breathe in between.
 const oldChunk = 20_000
 
+const oldOrphans = `DELETE FROM name WHERE id NOT IN (SELECT name FROM entry);
+	DELETE FROM who WHERE id NOT IN (SELECT who FROM entry);
+	DELETE FROM why WHERE id NOT IN (SELECT why FROM entry)`
+
 // trimOld deletes the month's rows before border, and then what only they referred to.
 func (s *Store) trimOld(ctx context.Context, m month, border time.Time) error {
 	s.mu.Lock()
@@ -180,26 +184,18 @@ func (s *Store) trimOld(ctx context.Context, m month, border time.Time) error {
 		return err
 	}
 	_, hi := m.bounds(time.Time{}, border)
-	trim := func() (deleted int64, err error) {
+	for n, all := int64(oldChunk), int64(0); n == oldChunk && err == nil; all += n {
 		err = transact(ctx, db, func(tx *sql.Tx) error {
 			res, err := tx.ExecContext(ctx, "DELETE FROM entry WHERE id IN (SELECT id FROM entry WHERE id < ? ORDER BY id LIMIT ?)", hi, oldChunk)
 			if err != nil {
 				return err
 			}
-			if deleted, err = res.RowsAffected(); err != nil || deleted == 0 || deleted == oldChunk {
+			if n, err = res.RowsAffected(); err != nil || n == oldChunk || all+n == 0 {
 				return err
 			}
-			for _, table := range []string{"name", "who", "why"} {
-				if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE id NOT IN (SELECT "+table+" FROM entry)"); err != nil {
-					return err
-				}
-			}
-			return nil
+			_, err = tx.ExecContext(ctx, oldOrphans)
+			return err
 		})
-		return deleted, err
-	}
-	for n := int64(oldChunk); n == oldChunk && err == nil; {
-		n, err = trim()
 	}
 	return errors.Join(err, db.Close())
 }
