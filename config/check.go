@@ -46,6 +46,7 @@ func (k *checker) all() {
 	k.groups()
 	k.devices()
 	k.lists()
+	k.illegal()
 	k.within("update.timeout", k.c.Update.Timeout, time.Second, time.Hour)
 	k.alerts()
 	k.changes()

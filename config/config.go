@@ -36,6 +36,7 @@ type Config struct {
 	Devices  []Device `toml:"devices"`
 	Lists    []List   `toml:"lists"`
 	Update   Update   `toml:"update"`
+	Illegal  Illegal  `toml:"illegal"`
 	Alerts   Alerts   `toml:"alerts"`
 	Changes  Changes  `toml:"changes"`
 	Store    Store    `toml:"store"`
@@ -99,7 +100,12 @@ type Group struct {
 	SafeSearch    bool          `toml:"safe_search"`
 	YouTube       YouTube       `toml:"youtube"`
 	Internet      bool          `toml:"internet"` // false: quarantined, every name is refused
-	Hours         []Hours       `toml:"hours"`
+
+	IllegalURLs           IllegalURLs `toml:"illegal_urls"`             // hosts of which the illegal tier lists pages
+	IllegalURLsApprovedBy string      `toml:"illegal_urls_approved_by"` // IllegalURLsBlock: the DSL who took on the over-block
+	IllegalURLsApprovedOn Date        `toml:"illegal_urls_approved_on"` // and when
+
+	Hours []Hours `toml:"hours"`
 }
 
 // Hours changes a group's blocked categories in a weekly window of local time.
@@ -132,10 +138,11 @@ type List struct {
 	Category string   `toml:"category"`
 	Source   string   `toml:"source"` // file, directory or http(s) URL
 	Format   Format   `toml:"format"`
-	Select   []string `toml:"select"`   // FormatUT1: which of its directories
-	Every    Duration `toml:"every"`    // how often to look for a new version
-	MaxSize  Size     `toml:"max_size"` // as fetched, and ten times that once unpacked
-	SHA256   string   `toml:"sha256"`   // optional, of the source as fetched, lower-case hexadecimal; another version is then refused
+	Select   []string `toml:"select"`    // FormatUT1: which of its directories
+	Every    Duration `toml:"every"`     // how often to look for a new version
+	MaxSize  Size     `toml:"max_size"`  // as fetched, and ten times that once unpacked
+	AuthFile string   `toml:"auth_file"` // its first line: a bearer token, or user:password; see Authorization
+	SHA256   string   `toml:"sha256"`    // optional, of the source as fetched, lower-case hexadecimal; another version is then refused
 
 	Mirrors      []string      `toml:"mirrors"`       // other addresses of the same list, asked in order when the source fails
 	MinisignKey  string        `toml:"minisign_key"`  // optional, the maker's public key in base64: only what it signed is taken
@@ -159,6 +166,13 @@ type Update struct {
 	Starter   bool     `toml:"starter"`   // also hold the starter lists that are built in
 	Catalogue bool     `toml:"catalogue"` // also hold the service catalogue, a list for each of its categories
 	Timeout   Duration `toml:"timeout"`   // for one whole download
+}
+
+// Illegal is what a school says of its illegal tier besides the lists of that category.
+type Illegal struct {
+	DSLKey    PublicKey `toml:"dsl_key"`   // names of refused questions are sealed for its owner; zero: they are kept nowhere
+	Upstream  string    `toml:"upstream"`  // who else enforces such lists for the school, as it states; "" for nobody
+	Confirmed Date      `toml:"confirmed"` // when Upstream last confirmed it
 }
 
 // Alerts is who is told of what.

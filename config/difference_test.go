@@ -178,6 +178,8 @@ func alter(t *testing.T, v reflect.Value, path string) {
 		x.Day++
 	case *MAC:
 		x[5]++
+	case *PublicKey:
+		x[5]++
 	default:
 		switch v.Kind() {
 		case reflect.Slice:

@@ -54,6 +54,10 @@ func (k *checker) list(path string, l List) {
 	}
 	remote := k.source(child(path, "source"), l)
 	k.mirrors(path, l, remote)
+	k.authFile(path, l, remote)
+	if l.Category == IllegalTier {
+		k.feed(path, l)
+	}
 	if remote && l.Every < Duration(time.Hour) {
 		k.warnf(child(path, "every"), `write "24h": lists change once or twice a day, and their makers pay for each visit`, "%v is a short time between visits", l.Every)
 	}
@@ -181,7 +185,11 @@ func (k *checker) remote(path, hint, address string, l List) {
 		k.refusef(path, hint, "%q is no address to fetch from", redact(address))
 		return
 	}
-	if u.Scheme == "http" && l.SHA256 == "" && l.MinisignKey == "" && !isLoopback(u.Hostname()) {
+	switch {
+	case u.Scheme != "http" || isLoopback(u.Hostname()):
+	case l.AuthFile != "" || l.Category == IllegalTier:
+		k.refusef(path, "write https://", "anyone on the way could read what comes over http, and what is sent to ask for it")
+	case l.SHA256 == "" && l.MinisignKey == "":
 		k.warnf(path, "write https:// if the maker offers it, or give sha256 or minisign_key", "anyone on the way can change what comes over http")
 	}
 }

@@ -19,21 +19,30 @@ const maxPassword = 4096
 // Password reads the first line of PasswordFile. It is asked for each connection and kept nowhere, so that a new
 // password holds from the next one on. ErrNoPassword is in the chain of its error when there is a file without one.
 func (s SMTP) Password() (string, error) {
-	if why := unreadable(s.PasswordFile); why != "" {
-		return "", fmt.Errorf("reading the password file: %q %s", s.PasswordFile, why)
-	}
-	f, err := os.Open(s.PasswordFile)
+	first, err := firstLine(s.PasswordFile)
 	if err != nil {
 		return "", fmt.Errorf("reading the password file: %w", err)
+	}
+	return first, nil
+}
+
+// firstLine reads a secret.
+func firstLine(file string) (string, error) {
+	if why := unreadable(file); why != "" {
+		return "", fmt.Errorf("%q %s", file, why)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
 	}
 	defer f.Close()
 	first, err := bufio.NewReader(io.LimitReader(f, maxPassword)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading the password file: %w", err)
+		return "", err
 	}
 	first = strings.TrimRight(first, "\r\n")
 	if strings.TrimSpace(first) == "" || first == "unset" {
-		return "", fmt.Errorf("reading the password file %q: %w", s.PasswordFile, ErrNoPassword)
+		return "", fmt.Errorf("%q: %w", file, ErrNoPassword)
 	}
 	return first, nil
 }

@@ -74,6 +74,7 @@ func (k *checker) groups() {
 		k.clients(child(path, "clients"), i, clients)
 		k.known(child(path, "block"), g.Block)
 		k.groupNamesOf(path, g)
+		k.illegalURLs(path, g)
 		if g.Answer.Kind == AnswerPage && (!g.Answer.V4.Is4() || g.Answer.V6.IsValid() && !g.Answer.V6.Is6()) {
 			k.refusef(child(path, "answer"), `write such as "page 192.0.2.1 2001:db8::1"`, "a block page needs an IPv4 address")
 		}

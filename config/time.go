@@ -64,8 +64,12 @@ type Date struct {
 	Day   int
 }
 
-// UnmarshalText reads "2026-09-01". It refuses days that no calendar has.
+// UnmarshalText reads "2026-09-01", and "" as no day. It refuses days that no calendar has.
 func (d *Date) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*d = Date{}
+		return nil
+	}
 	t, err := time.Parse(time.DateOnly, string(text))
 	if err != nil {
 		return &syntaxError{fmt.Sprintf("%q is no date", text), "write year, month and day, such as 2026-09-01"}
@@ -77,7 +81,12 @@ func (d *Date) UnmarshalText(text []byte) error {
 // MarshalText writes String.
 func (d Date) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-func (d Date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, int(d.Month), d.Day) }
+func (d Date) String() string {
+	if d == (Date{}) {
+		return ""
+	}
+	return fmt.Sprintf("%04d-%02d-%02d", d.Year, int(d.Month), d.Day)
+}
 
 // Compare is negative when d is before o, zero when they are the same day, positive when d is after o.
 func (d Date) Compare(o Date) int {

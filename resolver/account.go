@@ -14,7 +14,7 @@ func (r *Resolver) Account(q *query.Query) {
 	s := r.state.Load()
 	s.Identify(q)
 	key := blocklist.KeyOf(&q.Question.Name)
-	if v := s.Policy.Decide(q.Start, q.Client.Group, &key, s.Lists.LookupKey(&key)); v.Rule == query.Illegal {
+	if v := s.Policy.Decide(q.Start, q.Client.Group, &key, s.Lists.LookupKey(&key)); v.Rule.Withheld() {
 		q.Verdict = v
 	}
 }
@@ -73,5 +73,5 @@ func hostRune(r rune) bool {
 
 func (s *State) illegal(name string) bool {
 	var w domain.Wire
-	return strings.Contains(name, ".") && w.SetName(domain.Name(name)) == nil && s.Policy.Illegal(s.Lists.Lookup(&w))
+	return strings.Contains(name, ".") && w.SetName(domain.Name(name)) == nil && s.Policy.Illegal(&w)
 }

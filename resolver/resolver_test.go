@@ -13,6 +13,7 @@ import (
 
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/sealed"
 	"schoolgate/config"
 	"schoolgate/resolver/cache"
 	"schoolgate/resolver/policy"
@@ -49,13 +50,14 @@ func newBox(t testing.TB) *box {
 // state compiles names, each with its list, under the test's policy.
 func (b *box) state(t testing.TB, names map[string]string) *State {
 	t.Helper()
-	build := blocklist.NewBuilder([]blocklist.Info{{Name: "games"}, {Name: "feed"}}, "")
+	build := blocklist.NewBuilder([]blocklist.Info{{Name: "games"}}, "")
+	feed := ""
 	for n, list := range names {
-		i := 0
 		if list == "feed" {
-			i = 1
+			feed += n + "\n"
+			continue
 		}
-		if err := build.Add(i, blocklist.Rule{Name: domain.MustParse(n)}); err != nil {
+		if err := build.Add(0, blocklist.Rule{Name: domain.MustParse(n)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,7 +73,7 @@ func (b *box) state(t testing.TB, names map[string]string) *State {
 		{Name: "zeroed", Block: gaming, Internet: true, Answer: config.Answer{Kind: config.AnswerZero}},
 		{Name: "paged", Block: gaming, Internet: true, Answer: config.Answer{Kind: config.AnswerPage, V4: netip.MustParseAddr("192.0.2.80")}},
 	}
-	p, err := policy.Compile(cfg, set.Lists(), map[string]string{"games": config.Gaming, "feed": config.IllegalTier})
+	p, err := policy.Compile(cfg, set.Lists(), map[string]string{"games": config.Gaming}, sealedFeed(t, feed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +82,25 @@ func (b *box) state(t testing.TB, names map[string]string) *State {
 		Identify: func(q *query.Query) { q.Client.Group = groupOf[q.Client.Addr]; q.Client.Device = "device" },
 		Exchange: b.exchange,
 	}
+}
+
+// sealedFeed is the illegal tier as one list says.
+func sealedFeed(t testing.TB, text string) *sealed.Set {
+	t.Helper()
+	if text == "" {
+		return nil
+	}
+	k := sealed.NewKey()
+	l, err := sealed.Seal(strings.NewReader(text), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Name = "feed"
+	s, err := sealed.NewSet(k, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (b *box) exchange(_ context.Context, q *wire.Question) (*wire.Reply, error) {

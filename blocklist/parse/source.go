@@ -95,6 +95,12 @@ func unpack(path string, limit int64) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Unpacked(f, limit)
+}
+
+// Unpacked undoes the compression of f, as Source does, and closes f with the result or at an error. Reading more than
+// limit bytes from it is ErrTooLarge.
+func Unpacked(f io.ReadCloser, limit int64) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(f, 64<<10)
 	head, err := b.Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -132,7 +138,7 @@ type unpacked struct {
 	r    io.Reader
 	left int64
 	zstd *zstd.Decoder // or nil
-	file *os.File
+	file io.Closer
 }
 
 func (u *unpacked) Read(b []byte) (int, error) {

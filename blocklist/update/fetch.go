@@ -41,6 +41,7 @@ type request struct {
 	etag, lastModified string // of the copy at hand, "" to fetch without conditions
 	limit              int64  // bytes
 	sha256             string // hexadecimal, "" for any
+	authorization      string // the header of that name; "" for none. No other host than the source's sees it
 	verbatim           bool   // not packed on the way: a digest or a signature is of the source as it is
 	progress           func(done, total int64)
 }
@@ -89,6 +90,9 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return &RedirectError{Reason: "it leads from https to http"}
 	}
 	req.Header.Del("Referer") // a query may hold a key
+	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
+		req.Header.Del("Authorization") // net/http would still show it to names below the first
+	}
 	return nil
 }
 
@@ -123,6 +127,9 @@ func (f *fetcher) exchange(ctx context.Context, q request, dst io.Writer, alive 
 	req.Header.Set("Accept-Encoding", "gzip")
 	if q.verbatim {
 		req.Header.Set("Accept-Encoding", "identity")
+	}
+	if q.authorization != "" {
+		req.Header.Set("Authorization", q.authorization)
 	}
 	if q.etag != "" {
 		req.Header.Set("If-None-Match", q.etag)

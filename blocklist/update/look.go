@@ -117,6 +117,12 @@ func (e *mirrorsError) Unwrap() []error { return e.errs }
 func (u *Updater) lookThere(ctx context.Context, get *fetcher, l config.List, address string, m *meta, progress func(done, total int64)) error {
 	f := folder(u.dir)
 	q := request{source: address, limit: maxSize(l), sha256: l.SHA256, verbatim: l.SHA256 != "" || l.MinisignKey != "", progress: progress}
+	if address == l.Source { // a mirror is somebody else's
+		var err error
+		if q.authorization, err = l.Authorization(); err != nil {
+			return err
+		}
+	}
 	newest := f.newest(l, m)
 	if newest != nil && (newest.From == addressID(address) || newest.From == "" && address == l.Source) {
 		q.etag, q.lastModified = newest.ETag, newest.LastModified

@@ -17,7 +17,6 @@ import (
 	"schoolgate/blocklist/domain"
 	"schoolgate/config"
 	"schoolgate/monitor/change"
-	"schoolgate/resolver/policy"
 )
 
 // changing is one call of schoolgate changes.
@@ -104,13 +103,9 @@ func account() string {
 
 // illegal says whether the illegal tier holds a name.
 func (g *changing) illegal(name domain.Name) bool {
-	set, err := currentSet(g.cfg)
-	if err != nil {
-		return false // the box would not filter with it either
-	}
-	p, err := policy.Compile(g.cfg, set.Lists(), categories(g.cfg))
+	tier, err := keeperOf(g.cfg).Load(context.Background())
 	var w domain.Wire
-	return err == nil && w.SetName(name) == nil && p.Illegal(set.Lookup(&w))
+	return err == nil && w.SetName(name) == nil && tier.Lookup(&w).Sites != 0
 }
 
 func (g *changing) propose(ctx context.Context, args []string) error {

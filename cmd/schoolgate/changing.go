@@ -179,7 +179,7 @@ func (a *appliance) putChanges(s *standing) error {
 	if cfg.Equal(a.cfg.Load()) {
 		return nil
 	}
-	state, err := a.state(cfg, a.set, a.asking.Load())
+	state, err := a.state(cfg, a.set, a.tier, a.asking.Load())
 	if err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func (a *appliance) effect(b *change.Book, c *change.Change, now time.Time) (wit
 		cfg  *config.Config
 		into *[]string
 	}{{off, &without}, {on, &with}} {
-		p, err := a.policy(side.cfg, a.set)
+		p, err := policy.Compile(side.cfg, a.set.Lists(), categories(side.cfg), a.tier)
 		if err != nil {
 			return config.Diff(on, off), config.Diff(off, on)
 		}

@@ -41,7 +41,7 @@ func follower(t *testing.T, dir string) *appliance {
 	a.alerts = alert.New(a.store, alertSettings(cfg), quiet)
 	a.asking.Store(&asker{Pool: upstream.New(cfg.Upstream, quiet)})
 	a.cfg.Store(cfg)
-	first, err := a.state(cfg, a.set, a.asking.Load())
+	first, err := a.state(cfg, a.set, nil, a.asking.Load())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"schoolgate/blocklist/feed"
 	"schoolgate/blocklist/update"
 	"schoolgate/config"
 	"schoolgate/monitor/store"
@@ -75,9 +76,16 @@ func refused(path string, err error) error {
 	return usage("", "%v", err)
 }
 
-// categories gives the category of each list that the box may serve from under cfg, by its name.
+// categories gives the category of each list that the box may serve from under cfg, by its name. Those of the illegal
+// tier are not among them: they are kept by themselves.
 func categories(cfg *config.Config) map[string]string {
-	return update.Categories(listsDir(cfg), cfg.Lists)
+	return update.Categories(listsDir(cfg), openLists(cfg))
+}
+
+// openLists are the lists that are kept as they come: all but those of the illegal tier.
+func openLists(cfg *config.Config) []config.List {
+	_, open := feed.Split(cfg.Store.Path, cfg.Lists)
+	return open
 }
 
 // listsDir is where the lists are kept.

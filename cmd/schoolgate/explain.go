@@ -82,7 +82,11 @@ func runExplain(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	p, err := policy.Compile(cfg, set.Lists(), categories(cfg))
+	tier, err := currentTier(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	p, err := policy.Compile(cfg, set.Lists(), categories(cfg), tier)
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"schoolgate/blocklist/feed"
 	"schoolgate/blocklist/update"
-	"schoolgate/config"
 	"schoolgate/monitor"
 )
 
@@ -26,7 +26,7 @@ func (a *appliance) listConditions(now time.Time) (out []monitor.Condition) {
 			Hint: "Add lists to the configuration; deploy/recommended.toml names some",
 		})
 	}
-	var never, stale, retired, held, waiting, conflicts []string
+	var never, stale, held, waiting, conflicts []string
 	for _, s := range a.updater.Status() {
 		if s.Waiting != nil {
 			waiting = append(waiting, s.Name)
@@ -39,11 +39,9 @@ func (a *appliance) listConditions(now time.Time) (out []monitor.Condition) {
 			never = append(never, s.Name)
 		case update.Stale:
 			stale = append(stale, s.Name)
-		case update.Retired:
-			retired = append(retired, s.Name)
 		case update.Held:
 			held = append(held, s.Name)
-		case update.Fresh, update.Starter, update.Waiting:
+		case update.Fresh, update.Starter, update.Waiting, update.Retired:
 		}
 	}
 	const hint = "schoolgate lists shows why; schoolgate lists update tries again"
@@ -55,12 +53,6 @@ func (a *appliance) listConditions(now time.Time) (out []monitor.Condition) {
 	if len(stale) > 0 {
 		out = append(out, monitor.Condition{
 			Code: "lists.stale", Severity: monitor.Warning, Title: "Lists are out of date, their last good versions are in use: " + strings.Join(stale, ", "), Hint: hint,
-		})
-	}
-	if len(retired) > 0 {
-		out = append(out, monitor.Condition{
-			Code: "lists.retired", Severity: monitor.Warning, Title: "Lists of the illegal tier have left the configuration and still block: " + strings.Join(retired, ", "),
-			Hint: "They go once no configured list of the tier lacks a copy; if that was not meant, put them back",
 		})
 	}
 	if len(waiting) > 0 {
@@ -166,15 +158,11 @@ func (a *appliance) filterConditions(time.Time) (out []monitor.Condition) {
 			Hint: "Set update.starter = true, or see schoolgate lists",
 		})
 	}
-	held := map[string]bool{}
-	for _, l := range set.Lists() {
-		held[l.Name] = l.Rules > 0
-	}
-	for _, l := range a.cfg.Load().Lists {
-		if l.Category == config.IllegalTier && !held[l.Name] {
+	for _, s := range a.keeper.Status() {
+		if s.State == feed.Never {
 			out = append(out, monitor.Condition{
-				Code: "filter.illegal", Severity: monitor.Critical, Title: "A list of the illegal tier is not in force: " + l.Name,
-				Hint: "schoolgate lists shows why; right after a start it may still be compiling",
+				Code: "filter.illegal", Severity: monitor.Critical, Title: "A list of the illegal tier is not in force: " + s.Name,
+				Hint: "schoolgate illegal status shows why; right after a start it may still be on its way",
 			})
 		}
 	}

@@ -102,7 +102,6 @@ func (q *inquiry) entries(ctx context.Context) error {
 	for _, h := range q.policy.Held(q.at, q.name, q.set) {
 		e := entryFound{Held: h}
 		if h.Category == config.IllegalTier {
-			e.Name, e.Scope = "", ""
 			q.Entries = append(q.Entries, e)
 			continue
 		}
@@ -114,11 +113,7 @@ func (q *inquiry) entries(ctx context.Context) error {
 		q.Entries = append(q.Entries, e)
 	}
 	lists := q.set.Lists()
-	hidden := q.policy.IllegalLists()
 	for hit := range q.set.Within(q.name.Site()) {
-		if !hit.Lists.And(hidden).Empty() {
-			continue // not even that there is something
-		}
 		for i := range q.Entries {
 			e := &q.Entries[i]
 			at := slices.IndexFunc(lists, func(l blocklist.Info) bool { return l.Name == e.List })

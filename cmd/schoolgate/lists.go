@@ -14,6 +14,7 @@ import (
 
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/feed"
 	"schoolgate/blocklist/pack"
 	"schoolgate/blocklist/starter"
 	"schoolgate/blocklist/update"
@@ -22,7 +23,7 @@ import (
 
 // updaterOf is what keeps the lists of a configuration, for the appliance and for the commands beside it.
 func updaterOf(cfg *config.Config) *update.Updater {
-	u := update.New(listsDir(cfg), cfg.Lists, cfg.Update)
+	u := update.New(listsDir(cfg), openLists(cfg), cfg.Update)
 	u.Version, u.CompileCmd = version, compileInChild
 	u.Essential, u.Popular = asNames(pack.Names()), asNames(pack.Popular())
 	return u
@@ -169,6 +170,11 @@ func runLists(ctx context.Context, c *call) error {
 	if err := knownLists(cfg, names, rest[0] == "status"); err != nil {
 		return err
 	}
+	if rest[0] != "status" && rest[0] != "update" || o.refused {
+		if tier, _ := feed.Split(cfg.Store.Path, cfg.Lists); isOf(tier, names[0]) {
+			return usage("schoolgate help illegal", "what the list %q holds is not to be seen, and its versions are no choice", names[0])
+		}
+	}
 	return action.run(ctx, c, cfg, o, names)
 }
 
@@ -202,8 +208,12 @@ func listUpdate(ctx context.Context, c *call, cfg *config.Config, o listOptions,
 		return err
 	}
 	began := time.Now()
-	err = u.Refresh(ctx, progressLine(c), names...)
-	status := chosen(u.Status(), names)
+	err = refreshAll(ctx, c, cfg, u, names)
+	all, unread := allStatus(ctx, cfg)
+	if unread != nil {
+		return unread
+	}
+	status := chosen(all, names)
 	for _, s := range status {
 		if s.Conflicts.New > 0 && !s.Conflicts.Since.Before(began) {
 			fmt.Fprintf(c.stderr, "%s: newly holds %d names that schools need or that are popular; schoolgate lists status %s\n", s.Name, s.Conflicts.New, s.Name)

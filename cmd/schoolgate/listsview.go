@@ -15,12 +15,15 @@ import (
 	"schoolgate/config"
 )
 
-func listStatus(_ context.Context, c *call, cfg *config.Config, o listOptions, names []string) error {
-	u := updaterOf(cfg)
+func listStatus(ctx context.Context, c *call, cfg *config.Config, o listOptions, names []string) error {
 	if o.refused {
-		return listRefused(c, u, names[0], o)
+		return listRefused(c, updaterOf(cfg), names[0], o)
 	}
-	status := chosen(u.Status(), names)
+	all, err := allStatus(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	status := chosen(all, names)
 	if o.json {
 		return printStatus(c, status)
 	}

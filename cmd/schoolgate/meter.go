@@ -69,7 +69,7 @@ func (a *appliance) meterUpstreams() (out []metrics.Upstream) {
 
 // meterLists tells of the lists in force, with the age that counts: since a list was last known to be current.
 func (a *appliance) meterLists() (out []metrics.List) {
-	for _, s := range a.updater.Status() {
+	for _, s := range append(a.updater.Status(), tierStatus(a.keeper)...) {
 		l := metrics.List{Name: s.Name, Entries: s.Rules, Fetched: s.Checked}
 		if s.State == update.Never || s.State == update.Starter {
 			l.Fetched = time.Time{}

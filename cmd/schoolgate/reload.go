@@ -13,6 +13,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/sealed"
 	"schoolgate/blocklist/update"
 	"schoolgate/config"
 	"schoolgate/monitor"
@@ -24,32 +25,14 @@ import (
 )
 
 // state compiles what queries read. It changes nothing in force.
-func (a *appliance) state(cfg *config.Config, set *blocklist.Set, ask *asker) (*resolver.State, error) {
-	p, err := a.policy(cfg, set)
+func (a *appliance) state(cfg *config.Config, set *blocklist.Set, tier *sealed.Set, ask *asker) (*resolver.State, error) {
+	p, err := policy.Compile(cfg, set.Lists(), categories(cfg), tier)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the policy: %w", err)
 	}
 	return &resolver.State{
 		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange,
 	}, nil
-}
-
-// policy compiles the rules. A list of the illegal tier stays one for as long as a set holds it, whatever has become of
-// its name in the configuration and on disk meanwhile.
-func (a *appliance) policy(cfg *config.Config, set *blocklist.Set) (*policy.Policy, error) {
-	known := categories(cfg)
-	if a.illegal == nil {
-		a.illegal = map[string]bool{}
-	}
-	for _, l := range set.Lists() {
-		if _, ok := known[l.Name]; !ok && a.illegal[l.Name] {
-			known[l.Name] = config.IllegalTier
-		}
-		if known[l.Name] == config.IllegalTier {
-			a.illegal[l.Name] = true
-		}
-	}
-	return policy.Compile(cfg, set.Lists(), known)
 }
 
 // ask puts a pool of upstreams to work.
@@ -86,7 +69,7 @@ func (a *appliance) reload(ctx context.Context) {
 	if !slices.Equal(old.Upstream.Servers, next.Upstream.Servers) || old.Upstream.Timeout != next.Upstream.Timeout {
 		ask = a.ask(next.Upstream)
 	}
-	state, err := a.state(inForce, a.set, ask)
+	state, err := a.state(inForce, a.set, a.tier, ask)
 	if err != nil {
 		if ask != asking {
 			ask.stop()
@@ -102,7 +85,8 @@ func (a *appliance) reload(ctx context.Context) {
 	a.resolver.Swap(state)
 	a.alerts.Set(alertSettings(next))
 	a.label(next)
-	a.updater.SetLists(next.Lists, next.Update)
+	a.keeper.SetLists(next.Lists, next.Update)
+	a.updater.SetLists(openLists(next), next.Update)
 	if ask != asking {
 		// Queries that began under the old state may still be waiting for its servers.
 		time.AfterFunc(15*time.Second, asking.stop)
@@ -136,7 +120,7 @@ func (a *appliance) publish(set *blocklist.Set) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := a.set
-	state, err := a.state(a.cfg.Load(), set, a.asking.Load())
+	state, err := a.state(a.cfg.Load(), set, a.tier, a.asking.Load())
 	if err != nil {
 		a.log.Error("new lists are not used, the old ones stay in force", "error", err)
 		return
@@ -144,7 +128,12 @@ func (a *appliance) publish(set *blocklist.Set) {
 	a.set = set
 	a.resolver.Swap(state)
 	a.log.Info("lists in force", "names", set.Names(), "lists", len(set.Lists()), "bytes", set.Size())
-	if lines := listChanges(before, set); len(lines) > 0 {
+	a.recordLists(before.Lists(), set.Lists())
+}
+
+// recordLists writes down how the lists in force differ from those before.
+func (a *appliance) recordLists(before, after []blocklist.Info) {
+	if lines := listChanges(before, after); len(lines) > 0 {
 		a.change(context.Background(), monitor.Change{
 			At: time.Now(), Kind: "lists", Summary: count(len(lines), "list") + " changed", Detail: strings.Join(lines, "\n"),
 		})
@@ -162,12 +151,12 @@ func (a *appliance) decided(d update.Decision) error {
 }
 
 // listChanges says in plain sentences how the lists of two sets differ.
-func listChanges(before, after *blocklist.Set) (lines []string) {
+func listChanges(before, after []blocklist.Info) (lines []string) {
 	old := map[string]blocklist.Info{}
-	for _, l := range before.Lists() {
+	for _, l := range before {
 		old[l.Name] = l
 	}
-	for _, l := range after.Lists() {
+	for _, l := range after {
 		was, had := old[l.Name]
 		delete(old, l.Name)
 		switch {
@@ -177,7 +166,7 @@ func listChanges(before, after *blocklist.Set) (lines []string) {
 			lines = append(lines, fmt.Sprintf("list %s: %d entries, before %d", l.Name, l.Rules, was.Rules))
 		}
 	}
-	for _, l := range before.Lists() {
+	for _, l := range before {
 		if _, gone := old[l.Name]; gone {
 			lines = append(lines, fmt.Sprintf("list %s: removed, had %d entries", l.Name, l.Rules))
 		}

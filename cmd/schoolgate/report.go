@@ -121,7 +121,10 @@ func writeTotals(ctx context.Context, cfg *config.Config, s *store.Reader, span 
 	if err != nil {
 		return files, totals, changeError(cfg, err)
 	}
-	site := reportSite(cfg)
+	site, err := reportSite(ctx, cfg)
+	if err != nil {
+		return files, totals, err
+	}
 	site.Changes = src.book.Head
 	heads, err := s.Heads(ctx)
 	if err != nil {
@@ -149,13 +152,17 @@ func writeTotals(ctx context.Context, cfg *config.Config, s *store.Reader, span 
 }
 
 // reportSite is what the report says of the school and its filtering as they are now.
-func reportSite(cfg *config.Config) report.Site {
+func reportSite(ctx context.Context, cfg *config.Config) (report.Site, error) {
 	site := report.NewSite(cfg, version, time.Now())
 	site.Lists = nil
-	for _, s := range updaterOf(cfg).Status() {
+	status, err := allStatus(ctx, cfg)
+	if err != nil {
+		return site, err
+	}
+	for _, s := range status {
 		site.Lists = append(site.Lists, report.List{
 			Name: s.Name, Category: s.Category, Entries: s.Rules, Fetched: s.Checked, Problem: s.Error, BuiltIn: s.State == update.Starter,
 		})
 	}
-	return site
+	return site, nil
 }

@@ -22,6 +22,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"schoolgate/blocklist"
+	"schoolgate/blocklist/feed"
+	"schoolgate/blocklist/sealed"
 	"schoolgate/blocklist/update"
 	"schoolgate/config"
 	"schoolgate/monitor/alert"
@@ -53,6 +55,7 @@ type appliance struct {
 	metrics    *metrics.Metrics
 	checks     *health.Checks
 	updater    *update.Updater
+	keeper     *feed.Keeper
 	neighbours *device.Neighbours
 	cache      *cache.Cache
 	resolver   *resolver.Resolver
@@ -63,15 +66,16 @@ type appliance struct {
 	asking  atomic.Pointer[asker]         // in force
 	outcome atomic.Pointer[loading]       // of the last time that a configuration was read
 	losses  losses
+	proof   proof // of the illegal tier
 
 	changes  *change.Log
 	changed  chan struct{}            // has one element when somebody says that the log of changes has grown
 	standing atomic.Pointer[standing] // of the log of changes
 
-	mu      sync.Mutex     // guards changing what is in force: reload, publish and takeChanges
-	file    *config.Config // of the file: what is in force but for changes
-	set     *blocklist.Set
-	illegal map[string]bool // lists that were ever of the illegal tier, by name
+	mu   sync.Mutex     // guards changing what is in force: reload, publish and takeChanges
+	file *config.Config // of the file: what is in force but for changes
+	set  *blocklist.Set
+	tier *sealed.Set // nil for none
 }
 
 // loading is what came of reading the configuration.
@@ -132,12 +136,13 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.sender = alert.NewSender(a.store, func() config.Alerts { return a.cfg.Load().Alerts }, part(a.log, "mail"))
 	a.alerts.Mailed = a.sender.Wake
 	a.checks = &health.Checks{Parts: []health.Check{
-		a.filterConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.configConditions, a.changeConditions, a.alerts.Health, a.sender.Health,
+		a.filterConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.configConditions, a.changeConditions, a.alerts.Health, a.sender.Health,
 	}}
 	a.alerts.Conditions = a.checks.Conditions
 	a.meter(lanes, cfg)
 
 	// Lists, policy, devices, upstreams, cache: what a query reads.
+	a.openTier(ctx, cfg)
 	a.updater = updaterOf(cfg)
 	a.updater.Log = part(a.log, "lists")
 	a.updater.Publish, a.updater.Decided = a.publish, a.decided
@@ -158,7 +163,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	defer func() { a.asking.Load().stop() }()
 	defer func(r *net.Resolver) { net.DefaultResolver = r }(net.DefaultResolver)
 	net.DefaultResolver = a.lookups() // the only hook for what libraries look up
-	first, err := a.state(cfg, a.set, a.asking.Load())
+	first, err := a.state(cfg, a.set, a.tier, a.asking.Load())
 	if err != nil {
 		return err
 	}
@@ -201,6 +206,8 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 		front.Go(func() error { return a.pages.Run(fctx) })
 	}
 	front.Go(func() error { return a.updater.Run(fctx) })
+	front.Go(func() error { return a.keeper.Run(fctx) })
+	front.Go(func() error { return a.prove(fctx) })
 	front.Go(func() error { return a.neighbours.Run(fctx) })
 	front.Go(func() error { return a.store.Run(fctx, a.retention) })
 	front.Go(func() error { return a.beat(fctx) })
@@ -221,7 +228,7 @@ func (a *appliance) done(q *query.Query) {
 	if q.Client.Name == "" { // refused before it was judged: a malformed or unusual request is somebody's too
 		a.resolver.Account(q)
 	}
-	if isProbe(q) {
+	if isProbe(q) || a.isCanary(q) {
 		return
 	}
 	a.metrics.Done(q)
@@ -239,6 +246,7 @@ func (a *appliance) heed(ctx context.Context, told <-chan os.Signal) error {
 		case s := <-told:
 			if s == syscall.SIGUSR1 {
 				a.updater.Kick()
+				a.keeper.Kick()
 				select {
 				case a.changed <- struct{}{}:
 				default:

@@ -45,8 +45,14 @@ func (a *appliance) beat(ctx context.Context) error {
 	}
 }
 
-// answers asks the box for the probe over UDP, twice at most.
+// answers asks the box for the probe.
 func (a *appliance) answers(ctx context.Context) bool {
+	_, err := a.askSelf(ctx, new(dns.Msg).SetQuestion(probe, dns.TypeA))
+	return err == nil
+}
+
+// askSelf asks the box over UDP, twice at most.
+func (a *appliance) askSelf(ctx context.Context, m *dns.Msg) (reply *dns.Msg, err error) {
 	addr := a.server.Bound()[0]
 	if addr.Addr().IsUnspecified() {
 		loop := netip.IPv6Loopback()
@@ -55,13 +61,11 @@ func (a *appliance) answers(ctx context.Context) bool {
 		}
 		addr = netip.AddrPortFrom(loop, addr.Port())
 	}
-	m := new(dns.Msg)
-	m.SetQuestion(probe, dns.TypeA)
 	c := dns.Client{Timeout: 2 * time.Second}
 	for range 2 {
-		if _, _, err := c.ExchangeContext(ctx, m, addr.String()); err == nil {
-			return true
+		if reply, _, err = c.ExchangeContext(ctx, m, addr.String()); err == nil {
+			return reply, nil
 		}
 	}
-	return false
+	return nil, err
 }

@@ -42,7 +42,7 @@ func clip(s string) string {
 // size is what encode will need, the length included.
 func size(q *query.Query) int {
 	n := fixedSize + len(clip(q.Client.Device)) + len(clip(q.Client.Name)) + len(clip(q.Verdict.Category)) + len(clip(q.Verdict.List))
-	if q.Verdict.Rule != query.Illegal {
+	if !q.Verdict.Rule.Withheld() {
 		n += len(q.Question.Name.Bytes())
 	}
 	switch {
@@ -81,7 +81,7 @@ func encode(b []byte, q *query.Query) {
 	b[4], b[5], b[6] = byte(q.Verdict.Action), byte(q.Verdict.Rule), byte(q.Source)
 	b = putText(b[whyFixed:], q.Verdict.Category)
 	b = putText(b, q.Verdict.List)
-	if q.Verdict.Rule != query.Illegal {
+	if !q.Verdict.Rule.Withheld() {
 		copy(b, q.Question.Name.Bytes())
 	}
 }

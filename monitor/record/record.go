@@ -36,7 +36,7 @@ func FromQuery(q *query.Query) Row {
 		Category: q.Verdict.Category, List: q.Verdict.List,
 		Source: q.Source, RCode: q.RCode, Duration: q.Duration,
 	}
-	if q.Verdict.Rule == query.Illegal {
+	if q.Verdict.Rule.Withheld() {
 		r.Name = Withheld
 	} else {
 		r.Name = q.Question.Name.Name().String()

@@ -25,6 +25,8 @@ var illegal = kind{config.IllegalTier, query.Illegal}
 // kindOf sorts a refusal. Whatever bears one mark of the illegal tier is of it, so that no name can slip through.
 func kindOf(t record.Tally) kind {
 	switch {
+	case t.Rule == query.IllegalURL:
+		return kind{rule: t.Rule}
 	case t.Rule == query.Illegal || t.Category == config.IllegalTier || t.Name == record.Withheld:
 		return illegal
 	case t.Rule == query.Category:
@@ -88,6 +90,8 @@ func (k kind) label() string {
 		return "Internet switched off"
 	case query.Bypass:
 		return bypassSignals
+	case query.IllegalURL:
+		return "Hosts of listed pages (over-block)"
 	case query.Category:
 		return "A list without a category"
 	default:
@@ -129,6 +133,8 @@ func (k kind) what() string {
 		return "Everything asked for while a group, or everyone, was switched off."
 	case query.Bypass:
 		return "Browsers and systems asking on their own whether they may use another DNS service. Refusing it keeps them on the filter; it is no sign of intent."
+	case query.IllegalURL:
+		return "Whole hosts refused because the illegal tier lists single pages of them, as the safeguarding lead approved. Their names are never kept."
 	case query.Category:
 		return "Names of a list that had no category."
 	default:

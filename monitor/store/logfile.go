@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"schoolgate/monitor/record"
-	"schoolgate/resolver/query"
 )
 
 // file is an *os.File.
@@ -228,7 +227,7 @@ func (f *logFile) whyOf(b *record.Batch, e *record.Entry) uint32 {
 
 func (f *logFile) nameOf(b *record.Batch, e *record.Entry, known *budget) uint32 {
 	why := &b.Why[e.Why]
-	if why.Rule == query.Illegal { // said by the journal already; the IWF's rules deserve a second lock
+	if why.Rule.Withheld() { // said by the journal already; the IWF's rules deserve a second lock
 		return f.name(record.Withheld, known)
 	}
 	if id := f.ids.names[e.Name]; id != 0 {

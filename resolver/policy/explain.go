@@ -8,6 +8,7 @@ import (
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
 	"schoolgate/blocklist/pack"
+	"schoolgate/config"
 	"schoolgate/resolver/query"
 )
 
@@ -25,7 +26,7 @@ type Held struct {
 	List     string      `json:"list"`
 	Category string      `json:"category"`
 	Name     domain.Name `json:"name"`   // the name in the list: the one asked, or one above it; "" when withheld
-	Scope    string      `json:"scope"`  // subtree, exact, below
+	Scope    string      `json:"scope"`  // subtree, exact, below; pages: of this host, none of which is shown
 	Except   bool        `json:"except"` // the list excepts the name
 	Counts   bool        `json:"counts"` // the group refuses this category at the time asked
 }
@@ -44,15 +45,16 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 	var steps []Step
 	for n, title := range titles {
 		s := Step{Number: n + 1, Title: title, Finding: "no match"}
-		s.Matched = ruleOf[n] == v.Rule || ruleOf[n] == query.Bypass && v.Rule == query.SafeSearch
+		s.Matched = ruleOf[n] == v.Rule || ruleOf[n] == query.Bypass && v.Rule == query.SafeSearch ||
+			ruleOf[n] == query.Illegal && v.Rule == query.IllegalURL
 		if s.Matched {
 			s.Finding = p.finding(g, v)
 		}
 		switch s.Number {
 		case 1:
-			s.Lists = only(held, func(h Held) bool { return p.isIllegal(h.List) })
-			for i := range s.Lists {
-				s.Lists[i].Name = "" // the illegal tier's entries are never shown (IWF)
+			s.Lists = p.tierHeld(&w, g.wholeHost)
+			if v.Pages != "" {
+				s.Finding = "the list " + v.Pages + " has pages of this host; DNS does not see pages, and this group passes and counts them"
 			}
 		case 5:
 			if !g.allowOnly {
@@ -62,10 +64,10 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 			if p.own.LookupKey(&key).Has(ownPack) {
 				theme, _ := pack.Holds(string(name))
 				s.Finding = "held by the pack (" + theme + "), so no category list refuses it"
-				s.Lists = only(held, func(h Held) bool { return !p.isIllegal(h.List) })
+				s.Lists = held
 			}
 		case 7:
-			s.Lists = only(held, func(h Held) bool { return !p.isIllegal(h.List) })
+			s.Lists = held
 			if !s.Matched && len(s.Lists) > 0 {
 				s.Finding = "on lists, but none that this group refuses at this time"
 			}
@@ -99,6 +101,8 @@ func (p *Policy) finding(g *group, v query.Verdict) string {
 	switch v.Rule {
 	case query.Illegal:
 		return "held by the list " + v.List + "; which entry is not shown"
+	case query.IllegalURL:
+		return "over-block: the list " + v.List + " has pages of this host, and the whole host is refused to the group " + g.name + ", as approved by " + g.approvedBy
 	case query.Stopped:
 		if p.stopAll {
 			return "policy.stop_all is on"
@@ -129,26 +133,34 @@ func (p *Policy) finding(g *group, v query.Verdict) string {
 	return ""
 }
 
-func (p *Policy) isIllegal(list string) bool {
-	for i := range p.lists {
-		if p.lists[i].name == list {
-			return p.illegal.Has(i)
+// tierHeld says which lists of the illegal tier hold a name; wholeHost, whether pages of a host count against all of it.
+// Entries are never shown (IWF).
+func (p *Policy) tierHeld(w *domain.Wire, wholeHost bool) (out []Held) {
+	hit := p.tier.Lookup(w)
+	for i, l := range p.tier.Lists() {
+		if bit := uint16(1) << i; hit.Sites&bit != 0 {
+			out = append(out, Held{List: l.Name, Category: config.IllegalTier, Scope: blocklist.Subtree.String(), Counts: true})
+		} else if hit.Hosts&bit != 0 {
+			out = append(out, Held{List: l.Name, Category: config.IllegalTier, Scope: pages, Counts: wholeHost})
 		}
 	}
-	return false
+	return out
 }
 
 // Held lists every list entry that speaks of name, whoever asks; Counts says whether some group refuses its category then.
 func (p *Policy) Held(now time.Time, name domain.Name, set *blocklist.Set) []Held {
 	var refused blocklist.Mask
+	whole := false
 	for i := range p.groups {
 		refused = refused.Or(p.groups[i].blocked(now, p.loc))
+		whole = whole || p.groups[i].wholeHost
 	}
-	return p.heldBy(refused, name, set)
+	var w domain.Wire
+	if w.SetName(name) != nil {
+		return nil
+	}
+	return append(p.tierHeld(&w, whole), p.heldBy(refused, name, set)...)
 }
-
-// IllegalLists is the lists of the illegal tier.
-func (p *Policy) IllegalLists() blocklist.Mask { return p.illegal }
 
 // held lists every list entry that speaks of name, in the order of the Set's walk.
 func (p *Policy) held(now time.Time, g *group, name domain.Name, set *blocklist.Set) []Held {
@@ -156,7 +168,6 @@ func (p *Policy) held(now time.Time, g *group, name domain.Name, set *blocklist.
 }
 
 func (p *Policy) heldBy(refused blocklist.Mask, name domain.Name, set *blocklist.Set) (out []Held) {
-	blocked := refused.Or(p.illegal)
 	for _, hit := range set.Why(name) {
 		for i := range p.lists {
 			if !hit.Lists.Has(i) {
@@ -164,21 +175,15 @@ func (p *Policy) heldBy(refused blocklist.Mask, name domain.Name, set *blocklist
 			}
 			out = append(out, Held{
 				List: p.lists[i].name, Category: p.lists[i].category, Name: hit.Rule.Name, Scope: hit.Rule.Scope.String(),
-				Except: hit.Rule.Except, Counts: blocked.Has(i) && !hit.Rule.Except,
+				Except: hit.Rule.Except, Counts: refused.Has(i) && !hit.Rule.Except,
 			})
 		}
 	}
 	return out
 }
 
-func only(held []Held, keep func(Held) bool) (out []Held) {
-	for _, h := range held {
-		if keep(h) {
-			out = append(out, h)
-		}
-	}
-	return out
-}
+// pages is the Scope of a list that holds pages of a host and not the host.
+const pages = "pages"
 
 // String is the entry as a line for people: "games-ut1 (gaming): roblox.example and all below".
 func (h Held) String() string {
@@ -187,7 +192,11 @@ func (h Held) String() string {
 	if h.Except {
 		b.WriteString("except ")
 	}
-	if h.Name == "" {
+	switch {
+	case h.Scope == pages:
+		b.WriteString("pages of this host")
+		return b.String()
+	case h.Name == "":
 		b.WriteString("entry withheld")
 		return b.String()
 	}

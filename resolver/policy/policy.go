@@ -5,6 +5,7 @@ package policy
 import (
 	"fmt"
 	"iter"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"schoolgate/blocklist/catalogue"
 	"schoolgate/blocklist/domain"
 	"schoolgate/blocklist/pack"
+	"schoolgate/blocklist/sealed"
 	"schoolgate/config"
 	"schoolgate/resolver/query"
 )
@@ -19,7 +21,7 @@ import (
 // Policy is one immutable reading of the configuration against one Set of lists. Its methods may be called
 // concurrently and do not allocate, Explain apart.
 type Policy struct {
-	illegal blocklist.Mask // lists of the illegal tier
+	tier    *sealed.Set // the illegal tier
 	stopAll bool
 	groups  []group
 	lists   []listed // by bit
@@ -42,6 +44,9 @@ type group struct {
 	allow     int
 	approved  int
 	answer    config.Answer
+
+	wholeHost  bool   // hosts with pages of the illegal tier are refused
+	approvedBy string // who took that on, and when
 }
 
 // window changes a group's blocked lists in some minutes of the week.
@@ -71,14 +76,14 @@ const (
 // MaxGroups is how many groups a policy can tell apart: three own bits each.
 const MaxGroups = (blocklist.MaxLists - ownGroups) / 3
 
-// Compile reads cfg against the lists of a Set, whose bits the verdicts will be asked with. categories gives the
-// category of each list by its name; a list that it does not hold blocks nobody. The configuration must have been
-// validated.
-func Compile(cfg *config.Config, lists []blocklist.Info, categories map[string]string) (*Policy, error) {
+// Compile reads cfg against the lists of a Set, whose bits the verdicts will be asked with, and against the illegal tier,
+// nil when there is none. categories gives the category of each list of the Set by its name; a list that it does not hold
+// blocks nobody. The configuration must have been validated.
+func Compile(cfg *config.Config, lists []blocklist.Info, categories map[string]string, tier *sealed.Set) (*Policy, error) {
 	if len(cfg.Groups) > MaxGroups {
 		return nil, fmt.Errorf("%d groups: at most %d can be told apart", len(cfg.Groups), MaxGroups)
 	}
-	p := &Policy{stopAll: cfg.Policy.StopAll, loc: cfg.Location()}
+	p := &Policy{tier: tier, stopAll: cfg.Policy.StopAll, loc: cfg.Location()}
 	byCategory := map[string]blocklist.Mask{}
 	for i, l := range lists {
 		c := categories[l.Name]
@@ -89,7 +94,6 @@ func Compile(cfg *config.Config, lists []blocklist.Info, categories map[string]s
 			byCategory[c] = m
 		}
 	}
-	p.illegal = byCategory[config.IllegalTier]
 	for i, g := range cfg.Groups {
 		p.groups = append(p.groups, compileGroup(g, byCategory, ownGroups+3*i))
 	}
@@ -106,6 +110,7 @@ func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int)
 	out := group{
 		name: g.Name, stopped: !g.Internet, allowOnly: g.AllowOnly, search: g.SafeSearch, youtube: g.YouTube,
 		base: union(g.Block), deny: bit, allow: bit + 1, approved: bit + 2, answer: g.Answer,
+		wholeHost: g.IllegalURLs == config.IllegalURLsBlock, approvedBy: g.IllegalURLsApprovedBy + " on " + g.IllegalURLsApprovedOn.String(),
 	}
 	for _, h := range g.Hours {
 		w := window{from: int(h.From), to: int(h.To), block: union(h.Block), allow: union(h.Allow)}
@@ -213,7 +218,8 @@ func packed(p *config.Policy) iter.Seq[blocklist.Rule] {
 // Decide says what name means for a client of the group at now; hits are the lists of the Set that hold the name. The
 // first rule that matches decides:
 //
-//  1. the illegal tier is blocked for everyone, always;
+//  1. the illegal tier is blocked for everyone, always; a host of which it lists single pages is blocked where the group
+//     says so, and is else judged by what follows;
 //  2. the stop-everything switch, and a group without internet, refuse every name;
 //  3. the setting's own block list, and the group's;
 //  4. the setting's own allow list, and the group's;
@@ -226,9 +232,22 @@ func packed(p *config.Policy) iter.Seq[blocklist.Rule] {
 // A group beyond those of the policy is treated as the first, the strictest.
 func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits blocklist.Mask) query.Verdict {
 	g := p.group(client)
-	if m := hits.And(p.illegal); !m.Empty() { // 1
-		return p.listed(query.Illegal, m)
+	tier := p.tier.Lookup(name.Wire()) // 1
+	switch {
+	case tier.Sites != 0:
+		return p.sealed(query.Illegal, tier.Sites)
+	case tier.Hosts != 0 && g.wholeHost:
+		return p.sealed(query.IllegalURL, tier.Hosts)
 	}
+	v := p.decide(now, g, name, hits)
+	if tier.Hosts != 0 {
+		v.Pages = p.tierList(tier.Hosts)
+	}
+	return v
+}
+
+// decide applies rules 2 to 9.
+func (p *Policy) decide(now time.Time, g *group, name *blocklist.Key, hits blocklist.Mask) query.Verdict {
 	if p.stopAll || g.stopped { // 2
 		return query.Verdict{Action: query.Block, Rule: query.Stopped}
 	}
@@ -266,8 +285,8 @@ func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits b
 func (p *Policy) DecideTarget(now time.Time, client uint8, asked query.Verdict, target *blocklist.Key, hits blocklist.Mask) query.Verdict {
 	g := p.group(client)
 	v := asked
-	if m := hits.And(p.illegal); !m.Empty() {
-		v = p.listed(query.Illegal, m)
+	if tier := p.tier.Lookup(target.Wire()); tier.Sites != 0 { // a page is one of the host in its address, so of a name that is asked for
+		v = p.sealed(query.Illegal, tier.Sites)
 	} else if own := p.own.LookupKey(target); own.Has(ownBlock) || own.Has(g.deny) {
 		v = query.Verdict{Action: query.Block, Rule: query.OwnBlock}
 	} else if keeps(asked.Rule) || own.Has(ownAllow) || own.Has(g.allow) || own.Has(ownPack) {
@@ -284,11 +303,14 @@ func keeps(rule query.Rule) bool {
 	return rule == query.OwnAllow || rule == query.Approved || rule == query.SchoolsPack
 }
 
-// Illegal says whether the illegal tier is among the lists that hold a name.
-func (p *Policy) Illegal(hits blocklist.Mask) bool { return !hits.And(p.illegal).Empty() }
+// Tier is the illegal tier that the policy enforces, nil for none.
+func (p *Policy) Tier() *sealed.Set { return p.tier }
+
+// Illegal says whether the illegal tier lists a name as a whole, or one above it.
+func (p *Policy) Illegal(name *domain.Wire) bool { return p.tier.Lookup(name).Sites != 0 }
 
 // NoIllegal says whether there is no list of the illegal tier at all.
-func (p *Policy) NoIllegal() bool { return p.illegal.Empty() }
+func (p *Policy) NoIllegal() bool { return len(p.tier.Lists()) == 0 }
 
 // Answer is what clients of the group get for a blocked name.
 func (p *Policy) Answer(client uint8) config.Answer { return p.group(client).answer }
@@ -310,6 +332,20 @@ func (p *Policy) listed(rule query.Rule, m blocklist.Mask) query.Verdict {
 		}
 	}
 	return query.Verdict{Action: query.Block, Rule: rule, Category: best.category, List: best.name}
+}
+
+// sealed is a block by the first of some lists of the illegal tier. An over-block is of no category: what is asked for is
+// likely something else.
+func (p *Policy) sealed(rule query.Rule, lists uint16) query.Verdict {
+	v := query.Verdict{Action: query.Block, Rule: rule, List: p.tierList(lists)}
+	if rule == query.Illegal {
+		v.Category = config.IllegalTier
+	}
+	return v
+}
+
+func (p *Policy) tierList(lists uint16) string {
+	return p.tier.Lists()[bits.TrailingZeros16(lists)].Name
 }
 
 // blocked is what the group's category lists refuse at now.

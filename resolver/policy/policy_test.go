@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/sealed"
 	"schoolgate/config"
 	"schoolgate/resolver/query"
 )
@@ -21,16 +23,16 @@ type world struct {
 }
 
 var listsOfWorld = map[string]string{
-	"games": config.Gaming, "adult": config.Pornography, "feed": config.IllegalTier, "own-category": "dating",
+	"games": config.Gaming, "adult": config.Pornography, "own-category": "dating",
 }
 
 func build(t testing.TB, edit func(*config.Config)) (*Policy, world) {
 	t.Helper()
-	infos := []blocklist.Info{{Name: "games"}, {Name: "adult"}, {Name: "feed"}, {Name: "own-category"}}
+	infos := []blocklist.Info{{Name: "games"}, {Name: "adult"}, {Name: "own-category"}}
 	b := blocklist.NewBuilder(infos, "")
 	for list, names := range map[int][]string{
 		0: {"games.example", "both.example", "phonics.example"}, 1: {"adult.example", "both.example"},
-		2: {"illegal.example", "mixed.example"}, 3: {"dating.example", "mixed.example"},
+		2: {"dating.example", "mixed.example"},
 	} {
 		for _, n := range names {
 			if err := b.Add(list, blocklist.Rule{Name: domain.MustParse(n)}); err != nil {
@@ -52,11 +54,27 @@ func build(t testing.TB, edit func(*config.Config)) (*Policy, world) {
 	if edit != nil {
 		edit(cfg)
 	}
-	p, err := Compile(cfg, set.Lists(), listsOfWorld)
+	p, err := Compile(cfg, set.Lists(), listsOfWorld, feedOf(t, "illegal.example", "mixed.example", "https://images.example/page"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p, world{cfg, set}
+}
+
+// feedOf seals a list of the illegal tier.
+func feedOf(t testing.TB, lines ...string) *sealed.Set {
+	t.Helper()
+	k := sealed.NewKey()
+	l, err := sealed.Seal(strings.NewReader(strings.Join(lines, "\n")), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Name = "feed"
+	s, err := sealed.NewSet(k, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 const (
@@ -306,7 +324,45 @@ func TestTooManyGroups(t *testing.T) {
 	for i := range MaxGroups {
 		cfg.Groups = append(cfg.Groups, config.Group{Name: fmt.Sprintf("g%d", i)})
 	}
-	if _, err := Compile(cfg, nil, nil); err == nil {
+	if _, err := Compile(cfg, nil, nil, nil); err == nil {
 		t.Error("accepted")
+	}
+}
+
+// TestHostsOfPages: DNS sees no page, so each group says what becomes of the host, and only what is asked for counts.
+func TestHostsOfPages(t *testing.T) {
+	p, w := build(t, func(c *config.Config) {
+		c.Policy.Allow = []domain.Name{"images.example"}
+		c.Groups[staff].IllegalURLs = config.IllegalURLsBlock
+		c.Groups[staff].IllegalURLsApprovedBy = "A. Lead"
+		c.Groups[staff].IllegalURLsApprovedOn = config.Date{Year: 2026, Month: time.September, Day: 1}
+	})
+	passed := query.Verdict{Rule: query.OwnAllow, Pages: "feed"}
+	if diff := cmp.Diff(passed, decide(t, p, w, children, "images.example", noon)); diff != "" {
+		t.Error(diff)
+	}
+	over := query.Verdict{Action: query.Block, Rule: query.IllegalURL, List: "feed"}
+	if diff := cmp.Diff(over, decide(t, p, w, staff, "images.example", noon)); diff != "" {
+		t.Error(diff)
+	}
+	if got := decide(t, p, w, staff, "www.images.example", noon); got != (query.Verdict{Rule: query.OwnAllow}) {
+		t.Errorf("a host below that of the page: %+v", got)
+	}
+	var n domain.Wire
+	if err := n.SetName("images.example"); err != nil {
+		t.Fatal(err)
+	}
+	key := blocklist.KeyOf(&n)
+	if v := p.DecideTarget(noon, staff, query.Verdict{}, &key, w.set.LookupKey(&key)); v.Blocked() {
+		t.Errorf("a target: %+v", v)
+	}
+	for group, want := range map[uint8]string{
+		children: "the list feed has pages of this host; DNS does not see pages, and this group passes and counts them",
+		staff:    "over-block: the list feed has pages of this host, and the whole host is refused to the group staff, as approved by A. Lead on 2026-09-01",
+	} {
+		_, steps, err := p.Explain(noon, group, "images.example", w.set)
+		if err != nil || steps[0].Finding != want || len(steps[0].Lists) != 1 || steps[0].Lists[0].String() != "feed (illegal): pages of this host" {
+			t.Errorf("group %d: %v %+v", group, err, steps[0])
+		}
 	}
 }

@@ -15,12 +15,11 @@ import (
 // wronged is a school whose lists hold much that the pack holds.
 func wronged(t *testing.T, edit func(*config.Config)) (*Policy, world) {
 	t.Helper()
-	infos := []blocklist.Info{{Name: "games"}, {Name: "bypass"}, {Name: "feed"}}
+	infos := []blocklist.Info{{Name: "games"}, {Name: "bypass"}}
 	b := blocklist.NewBuilder(infos, "")
 	for list, names := range map[int][]string{
 		0: {"phonicsplay.co.uk", "gov.uk", "cloudfront.net", "d1.cloudfront.net", "games.example"},
 		1: {"apple-dns.net", "mask.icloud.com", "duckduckgo.com", "dns.google", "edge.example"},
-		2: {"illegal.nhs.uk"},
 	} {
 		for _, n := range names {
 			if err := b.Add(list, blocklist.Rule{Name: domain.MustParse(n)}); err != nil {
@@ -40,7 +39,7 @@ func wronged(t *testing.T, edit func(*config.Config)) (*Policy, world) {
 	if edit != nil {
 		edit(cfg)
 	}
-	p, err := Compile(cfg, set.Lists(), map[string]string{"games": config.Gaming, "bypass": config.Circumvent, "feed": config.IllegalTier})
+	p, err := Compile(cfg, set.Lists(), map[string]string{"games": config.Gaming, "bypass": config.Circumvent}, feedOf(t, "illegal.nhs.uk"))
 	if err != nil {
 		t.Fatal(err)
 	}

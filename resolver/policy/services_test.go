@@ -12,8 +12,8 @@ import (
 )
 
 func TestServices(t *testing.T) {
-	b := blocklist.NewBuilder([]blocklist.Info{{Name: "social"}, {Name: "feed"}}, "")
-	for list, names := range map[int][]domain.Name{0: {"whatsapp.com", "whatsapp.net", "tiktok.com"}, 1: {"illegal.whatsapp.com"}} {
+	b := blocklist.NewBuilder([]blocklist.Info{{Name: "social"}}, "")
+	for list, names := range map[int][]domain.Name{0: {"whatsapp.com", "whatsapp.net", "tiktok.com"}} {
 		for _, n := range names {
 			if err := b.Add(list, blocklist.Rule{Name: n}); err != nil {
 				t.Fatal(err)
@@ -31,7 +31,7 @@ func TestServices(t *testing.T) {
 		{Name: "children", Block: social, AllowServices: []string{"whatsapp"}, BlockServices: []string{"youtube"}, Internet: true},
 		{Name: "staff", Block: social, Internet: true},
 	}
-	p, err := Compile(cfg, set.Lists(), map[string]string{"social": config.SocialMedia, "feed": config.IllegalTier})
+	p, err := Compile(cfg, set.Lists(), map[string]string{"social": config.SocialMedia}, feedOf(t, "illegal.whatsapp.com"))
 	if err != nil {
 		t.Fatal(err)
 	}

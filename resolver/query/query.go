@@ -41,6 +41,7 @@ type Verdict struct {
 	Category string      // of the list that decided; "" when no list did
 	List     string      // the list that decided; "" when no list did
 	Target   domain.Name // Rewrite: the name whose addresses are given instead
+	Pages    string      // a list of the illegal tier that lists pages of this host, which are passed; "" for none. Counted, never kept
 	Cloaked  bool        // a CNAME, HTTPS or SVCB target in the answer was judged, not the question itself
 }
 
@@ -64,7 +65,8 @@ var actionNames = [...]string{"allowed", "blocked", "rewritten"}
 // Rule is the line of the precedence (see policy.Decide) that decided.
 type Rule uint8
 
-// The rules, in order of precedence; Default is where a name ends that none of them matched.
+// The rules, in order of precedence but for the last, which stands beside Illegal: numbers are kept in records. Default
+// is where a name ends that none of them matched.
 const (
 	Default Rule = iota
 	Illegal
@@ -76,11 +78,15 @@ const (
 	Category
 	Bypass
 	SafeSearch
+	IllegalURL // a host of which the illegal tier lists pages, refused as a whole: an over-block that the DSL approved
 )
+
+// Withheld says whether the name of a question that this rule decided must be kept nowhere.
+func (r Rule) Withheld() bool { return r == Illegal || r == IllegalURL }
 
 func (r Rule) String() string { return name(r, ruleNames[:]) }
 
-var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search"}
+var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search", "illegal-url"}
 
 // Source is where the answer came from.
 type Source uint8
