@@ -130,12 +130,12 @@ func (k *checker) feed(path string, l List) {
 	if len(l.Select) > 0 {
 		k.refusef(child(path, "select"), "leave it out", "a list of the illegal tier is one file")
 	}
-	for key, set := range map[string]bool{
-		"mirrors": len(l.Mirrors) > 0, "minisign_key": l.MinisignKey != "", "signature": l.Signature != "", "accept": len(l.Accept) > 0,
-		"max_shrink": l.MaxShrink != 0, "max_growth": l.MaxGrowth != 0, "max_conflicts": l.MaxConflicts != DefaultMaxConflicts && l.MaxConflicts != 0,
-	} {
-		if set {
-			k.refusef(child(path, key), "leave it out", "%s means nothing for a list of the illegal tier", key)
+	for _, other := range []struct {
+		key string
+		set bool
+	}{{"mirrors", len(l.Mirrors) > 0}, {"minisign_key", l.MinisignKey != ""}, {"accept", len(l.Accept) > 0}} {
+		if other.set {
+			k.refusef(child(path, other.key), "leave it out", "a list of the illegal tier comes from its licensor as it is")
 		}
 	}
 }
