@@ -61,15 +61,13 @@ func (s *Server) first(q *query.Query, req, dst []byte) (resp []byte, what outco
 
 // resolve calls Resolve with its time limit; a panic in it is answered as in first.
 func (s *Server) resolve(ctx context.Context, q *query.Query, req, dst []byte) (resp []byte) {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Answer)
-	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(p)
 			resp = servFail(q, req, dst, wire.EDE{})
 		}
 	}()
-	return s.Resolve(ctx, q, req, dst)
+	return s.Resolve(s.spans.join(ctx, s.Limits.Answer), q, req, dst)
 }
 
 // shared says whether the limits per client do not hold for an address.

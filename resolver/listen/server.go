@@ -59,6 +59,7 @@ type Server struct {
 	lanes    []*lane
 	tcp      []net.Listener
 	gate     gate
+	spans    spans
 	conns    connTable
 	jobs     sync.WaitGroup
 	counts   counters
@@ -74,7 +75,7 @@ type Limits struct {
 	ConnInFlight   int           // queries waiting on one connection, which is then read no further; 32
 	Idle           time.Duration // for a TCP client to send its next whole request; 10 s
 	Write          time.Duration // for a TCP client to take an answer; 5 s
-	Answer         time.Duration // for Resolve; 10 s
+	Answer         time.Duration // for Resolve, and up to a sixteenth more; 10 s
 	Drain          time.Duration // for what is in flight when Run is to end; 2 s
 }
 

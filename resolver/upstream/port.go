@@ -27,14 +27,15 @@ const (
 //
 // What a forger who cannot see the questions must guess for one of them is its source port, its ID, and the case of each
 // letter of its name (RFC 5452, draft-vixie-dnsext-dns0x20); and the packet must come from the server's address. The port
-// is chosen by the system, at random of what it has for this: some 28,000 on Linux, 14.8 bits. The ID has 16 bits, is drawn
-// for each question and never twice for a port. A school of a few hundred questions a second that no cache can answer
-// sends each from a port of its own, as if there was no such table: new ports may be opened at one in 4 ms, and 64 at once.
-// When there are more questions, up to 16 open ports are shared, at random, since a socket for each is most of what a
-// question costs. That takes no bit from the guess: a forged packet has one port, one ID and one name, and meets at most
-// one question, however many others are under way at that port. It would help only who could find an open port and use
-// it; but a port carries no more than 64 questions, takes them for a quarter of a second at most, and goes much sooner
-// when there are many; and sixteen packets that are no reply to any of its questions end it (see maxForeign).
+// is chosen by the system, at random of those that it has for this: some 28,000 on Linux, 14.8 bits. The ID has 16 bits, is
+// drawn for each question, and never the same twice for a port.
+//
+// Up to 250 questions a second, and 64 at once, each leave from a port of their own, as if nothing were shared: a school
+// hardly asks for more that is in no cache. Beyond that up to 16 open ports are shared, chosen at random for each question,
+// since a socket for each is most of what a question costs. That takes no bit from the guess: a forged packet has one port,
+// one ID and one name, and meets at most one question, however many are under way at that port. It would help who could
+// find out an open port and use it; but a port carries 64 questions at most, takes them for a quarter of a second at most
+// and much shorter in a crowd, and sixteen packets that are no reply to any of its questions end it (see maxForeign).
 type ports struct {
 	server *server
 	spare  sync.Pool // of *waiter

@@ -84,3 +84,41 @@ func TestErrorTextIsPrintable(t *testing.T) {
 		t.Errorf("%d bytes: %q", len(got), got)
 	}
 }
+
+// TestAllocations: a question that is answered at once makes what it returns and little beside it.
+func TestAllocations(t *testing.T) {
+	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		msg := make([]byte, 512)
+		for {
+			n, from, err := pc.ReadFromUDPAddrPort(msg)
+			if err != nil {
+				return
+			}
+			msg[2] |= 0x80
+			_, _ = pc.WriteToUDPAddrPort(msg[:n], from)
+		}
+	})
+	defer serving.Wait()
+	defer pc.Close()
+	p := pool(t, 5*time.Second, udp(pc.LocalAddr().(*net.UDPAddr).AddrPort()))
+	ports := &p.servers[0].ports
+	ports.mu.Lock()
+	ports.fresh = time.Now().Add(time.Hour) // share
+	ports.mu.Unlock()
+	_, q, err := wired(ask("www.school.example."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, err := p.Exchange(context.Background(), &q); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 12 { // 7; the race detector makes pools forget
+		t.Errorf("%v allocations", n)
+	}
+}
