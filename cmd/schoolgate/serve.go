@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -120,6 +121,9 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	// The lanes wait in system calls. With one more than there are cores, something is always left to the scheduler, and so
 	// it neither takes their processors away when they wait, nor has the lanes wait for whoever writes the record.
 	runtime.GOMAXPROCS(cores + 1)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // there is little garbage, and memory is what a small box is short of
+	}
 	lanes := cores * len(cfg.DNS.Listen)
 	a.journal = journal.New(lanes, journal.DefaultCapacity)
 	a.journal.Log = part(a.log, "journal")
