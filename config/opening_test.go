@@ -25,6 +25,8 @@ func TestOpens(t *testing.T) {
 		{"no internet", func(c *Config) { c.Groups[0].Internet = false }, false, true},
 		{"approved names alone", func(c *Config) { c.Groups[0].AllowOnly = true }, false, true},
 		{"a name is denied", func(c *Config) { c.Groups[0].Deny = []domain.Name{"x.example", "c.example"} }, false, true},
+		{"a service is let through", func(c *Config) { c.Groups[0].AllowServices = append(c.Groups[0].AllowServices, "x") }, true, false},
+		{"a service is blocked", func(c *Config) { c.Groups[0].BlockServices = append(c.Groups[0].BlockServices, "y") }, false, true},
 		{"other hours", func(c *Config) { c.Groups[0].Hours = nil }, true, true},
 		{"no starter lists", func(c *Config) { c.Update.Starter = false }, true, false},
 		{"a list less", func(c *Config) { c.Lists = c.Lists[:1] }, true, false},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,7 +75,7 @@ func runChanges(ctx context.Context, c *call) error {
 
 // signed keeps "-gaming", a category that is no longer to be refused, from being read as a flag.
 func signed(f *flag.FlagSet, args []string) []string {
-	at := slices.Index(args, string(change.Category))
+	at := slices.IndexFunc(args, func(s string) bool { return s == string(change.Category) || s == string(change.Service) })
 	if at < 0 || !slices.Contains(args[:at], "propose") {
 		return args
 	}
@@ -113,7 +114,7 @@ func (g *changing) propose(ctx context.Context, args []string) error {
 	p.Group = g.group
 	const hint = "schoolgate help changes"
 	if len(args) == 0 {
-		return usage(hint, "propose what: allow, block, category or stop")
+		return usage(hint, "propose what: allow, block, category, service or stop")
 	}
 	p.Action = change.Action(args[0])
 	args = args[1:]
@@ -129,9 +130,9 @@ func (g *changing) propose(ctx context.Context, args []string) error {
 		if p.Name = name; note != "" {
 			fmt.Fprintln(g.stderr, note)
 		}
-	case change.Category:
+	case change.Category, change.Service:
 		if len(args) < 2 || g.group != "" {
-			return usage("schoolgate changes propose category children +social-media -gaming", "category takes a group, and categories with + or -")
+			return usage("schoolgate changes propose category children +social-media -gaming", "%s takes a group, and what to switch with + or -", p.Action)
 		}
 		p.Group = args[0]
 		for _, s := range args[1:] {
@@ -196,6 +197,9 @@ func (g *changing) after(ctx context.Context) func(*change.Change, error) error 
 			return json.NewEncoder(g.stdout).Encode(changeJSON(c, time.Now()))
 		}
 		fmt.Fprintln(g.stdout, g.sentence(c))
+		if len(c.After) > 0 && slices.Equal(c.Before, c.After) {
+			fmt.Fprintf(g.stderr, "schoolgate: this changes what no group gets now\nhint: schoolgate explain %s says why\n", cmp.Or(string(c.Name), "NAME"))
+		}
 		switch wants := c.State(time.Now()); {
 		case wants == change.Pending:
 			fmt.Fprintf(g.stderr, "hint: somebody else now runs: schoolgate changes approve %d --by NAME\n", c.ID)

@@ -87,6 +87,9 @@ func (q *inquiry) concerns(c *change.Change) bool {
 		return slices.ContainsFunc(q.Entries, func(e entryFound) bool {
 			return slices.Contains(c.On, e.Category) || slices.Contains(c.Off, e.Category)
 		})
+	case change.Service:
+		id := q.Groups[0].Service
+		return id != "" && (slices.Contains(c.On, id) || slices.Contains(c.Off, id))
 	case change.Stop:
 		return true
 	case change.Revert:
@@ -178,11 +181,16 @@ func (q *inquiry) endBlock() (out []string) {
 	}
 	inFile := slices.ContainsFunc(q.file.Policy.Block, q.name.Within)
 	for _, g := range q.file.Groups {
-		service, known := catalogue.Of(string(q.name))
-		inFile = inFile || slices.ContainsFunc(g.Deny, q.name.Within) || known && slices.Contains(g.BlockServices, service.ID)
+		inFile = inFile || slices.ContainsFunc(g.Deny, q.name.Within)
 	}
 	if inFile {
-		out = append(out, "The configuration file blocks it, by policy.block, or the deny or block_services of a group: no change outranks that; edit the file.")
+		out = append(out, "The configuration file blocks it, by policy.block or the deny of a group: no change outranks that; edit the file.")
+	}
+	service, known := catalogue.Of(string(q.name))
+	for _, g := range q.cfg.Groups {
+		if known && slices.Contains(g.BlockServices, service.ID) {
+			out = append(out, fmt.Sprintf("The service %s is blocked for %s: schoolgate changes propose service %[2]s -%[1]s --by NAME --why TEXT --risk TEXT --for 7d", service.ID, g.Name))
+		}
 	}
 	return out
 }

@@ -50,5 +50,5 @@ func serviceLine(id string) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("The name belongs to the service %s (%s): block_services and allow_services of a group can switch it.", s.ID, s.Name)
+	return fmt.Sprintf("The name belongs to the service %s (%s): schoolgate changes propose service GROUP +%[1]s or -%[1]s switches it, and so do block_services and allow_services of a group.", s.ID, s.Name)
 }

@@ -38,6 +38,7 @@ const (
 	Allow    Action = "allow"    // a name and all below it, whatever its category
 	Block    Action = "block"    // a name and all below it
 	Category Action = "category" // of a group: refuse some, no longer refuse others
+	Service  Action = "service"  // of a group, of the service catalogue: likewise
 	Stop     Action = "stop"     // refuse every name
 	Revert   Action = "revert"   // end another change before its time
 )
@@ -46,19 +47,19 @@ const (
 type What struct {
 	Action Action      `json:"action"`
 	Name   domain.Name `json:"name,omitempty"`  // Allow and Block
-	Group  string      `json:"group,omitempty"` // "": the whole setting; Category must name one
-	On     []string    `json:"on,omitempty"`    // Category: now refused
-	Off    []string    `json:"off,omitempty"`   // Category: no longer refused
+	Group  string      `json:"group,omitempty"` // "": the whole setting; Category and Service must name one
+	On     []string    `json:"on,omitempty"`    // Category, Service: now refused
+	Off    []string    `json:"off,omitempty"`   // Category: no longer refused; Service: let through whatever its category
 	Of     int         `json:"of,omitempty"`    // Revert: the change that ends
 }
 
 // Opens says whether the change lets through what was refused. A Revert opens when what it ends tightened, which Book
 // knows.
-func (w What) Opens() bool { return w.Action == Allow || w.Action == Category && len(w.Off) > 0 }
+func (w What) Opens() bool { return w.Action == Allow || len(w.Off) > 0 }
 
 // Tightens says whether the change refuses what was let through.
 func (w What) Tightens() bool {
-	return w.Action == Block || w.Action == Stop || w.Action == Category && len(w.On) > 0
+	return w.Action == Block || w.Action == Stop || len(w.On) > 0
 }
 
 // String is the change in a few words: "allow example.org for the group staff".
@@ -74,13 +75,17 @@ func (w What) String() string {
 		return "refuse every name to " + who
 	case Revert:
 		return fmt.Sprintf("revert change %d", w.Of)
-	case Category:
+	case Category, Service:
+		kind := ""
+		if w.Action == Service {
+			kind = "the service "
+		}
 		var parts []string
 		if len(w.On) > 0 {
-			parts = append(parts, "refuse "+strings.Join(w.On, ", "))
+			parts = append(parts, "refuse "+kind+strings.Join(w.On, ", "))
 		}
 		if len(w.Off) > 0 {
-			parts = append(parts, "no longer refuse "+strings.Join(w.Off, ", "))
+			parts = append(parts, "no longer refuse "+kind+strings.Join(w.Off, ", "))
 		}
 		return strings.Join(parts, " and ") + " to " + who
 	}
@@ -96,13 +101,13 @@ func (w What) sound() bool {
 	}
 	switch w.Action {
 	case Allow, Block:
-		return named
-	case Category:
+		return named && len(w.On)+len(w.Off) == 0
+	case Category, Service:
 		return w.Group != "" && len(w.On)+len(w.Off) > 0 && !slices.ContainsFunc(w.On, func(c string) bool { return slices.Contains(w.Off, c) })
 	case Stop:
-		return true
+		return len(w.On)+len(w.Off) == 0
 	case Revert:
-		return w.Of > 0
+		return w.Of > 0 && len(w.On)+len(w.Off) == 0
 	}
 	return false
 }

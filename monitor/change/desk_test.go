@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"schoolgate/blocklist/catalogue"
 	"schoolgate/blocklist/domain"
 	"schoolgate/config"
 	"schoolgate/monitor"
@@ -178,6 +179,29 @@ func TestOneAfterTheOther(t *testing.T) {
 	s.wants("group staff: category gambling is blocked")
 	if on.Needs != Review {
 		t.Errorf("%+v", on)
+	}
+}
+
+func TestServices(t *testing.T) {
+	s := newSchool(t)
+	id := catalogue.Services()[0].ID
+	on := s.must(s.Propose(Proposal{What: What{Action: Service, Group: "staff", On: []string{id}}, By: "Ann", Why: "x"}))
+	if on.Needs != Review || len(s.inForce()) != 1 {
+		t.Errorf("%+v, %v", on, s.inForce())
+	}
+	off := s.must(s.Propose(Proposal{What: What{Action: Service, Group: "staff", Off: []string{id}}, By: "Ann", Why: "x", Risk: "x"}))
+	if off.Needs != Approval || off.For == 0 {
+		t.Errorf("%+v", off)
+	}
+	s.must(s.Approve(off.ID, "Bob", "", ""))
+	cfg, _ := Effective(s.File, read(t, s.Log).Active(s.now))
+	if len(cfg.Groups[1].BlockServices) != 0 || len(cfg.Groups[1].AllowServices) != 1 || len(s.File.Groups[1].AllowServices) != 0 {
+		t.Errorf("%+v", cfg.Groups[1])
+	}
+	_, err := s.Propose(Proposal{What: What{Action: Service, Group: "staff", On: []string{"no-such-thing"}}, By: "Ann", Why: "x"})
+	s.refused("no service", err)
+	if got := off.String(); got != "no longer refuse the service "+id+" to the group staff" {
+		t.Error(got)
 	}
 }
 

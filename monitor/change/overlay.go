@@ -39,6 +39,7 @@ func overlay(file *config.Config, changes []*Change, without map[int]error) *con
 	for i := range out.Groups {
 		g := &out.Groups[i]
 		g.Block, g.Approved, g.Allow, g.Deny = slices.Clone(g.Block), slices.Clone(g.Approved), slices.Clone(g.Allow), slices.Clone(g.Deny)
+		g.BlockServices, g.AllowServices = slices.Clone(g.BlockServices), slices.Clone(g.AllowServices)
 	}
 	for _, c := range changes {
 		if err := c.apply(&out); err != nil {
@@ -86,6 +87,16 @@ func (w What) apply(c *config.Config) error {
 		}
 		for _, name := range w.Off {
 			g.Block = lacking(g.Block, name)
+		}
+	case Service:
+		if g == nil {
+			return errors.New("it names no group")
+		}
+		for _, id := range w.On {
+			g.BlockServices, g.AllowServices = with(g.BlockServices, id), lacking(g.AllowServices, id)
+		}
+		for _, id := range w.Off {
+			g.AllowServices, g.BlockServices = with(g.AllowServices, id), lacking(g.BlockServices, id)
 		}
 	case Stop:
 		if g == nil {
