@@ -9,10 +9,10 @@ PLATFORMS := linux-arm64 linux-armv7 linux-amd64
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test load bench race quicklint lint vulncheck cross clean
+.PHONY: help build run demo test load bench effectiveness race quicklint lint vulncheck cross clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/schoolgate
 	@$(BUILD) -o bin/schoolgate ./cmd/schoolgate
@@ -31,6 +31,9 @@ load: ## send 20,000 queries a second for 30 s to a box that records them (Debia
 
 bench: build ## measure beside a bare echo and the peers that Debian packages, into docs/performance.md
 	$(GO) run ./cmd/bench --write docs/performance.md
+
+effectiveness: ## measure what deploy/recommended.toml refuses and leaves open (test data in ../shared/data)
+	@$(GO) run ./cmd/effectiveness
 
 race: ## run every test under the race detector
 	$(GO) test -race -short -shuffle=on -timeout 20m $(TESTFLAGS) ./...
