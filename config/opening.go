@@ -11,7 +11,7 @@ func Opens(old, new *Config) bool {
 		return true
 	case q.SchoolsPack && (!p.SchoolsPack || more(q.SchoolsPackExcept, p.SchoolsPackExcept)):
 		return true
-	case old.Update.Starter && !new.Update.Starter:
+	case old.Update.Starter && !new.Update.Starter, old.Update.Catalogue && !new.Update.Catalogue:
 		return true
 	}
 	for _, l := range old.Lists {
