@@ -35,6 +35,8 @@ func (g Group) opens(new Group) bool {
 		return true
 	case more(new.Block, g.Block), more(g.Allow, new.Allow), more(g.Approved, new.Approved) && new.AllowOnly, more(new.Deny, g.Deny):
 		return true
+	case g.IllegalURLs == IllegalURLsBlock && new.IllegalURLs != IllegalURLsBlock:
+		return true
 	case more(g.AllowServices, new.AllowServices), more(new.BlockServices, g.BlockServices):
 		return true
 	}

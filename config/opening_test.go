@@ -27,6 +27,7 @@ func TestOpens(t *testing.T) {
 		{"a name is denied", func(c *Config) { c.Groups[0].Deny = []domain.Name{"x.example", "c.example"} }, false, true},
 		{"a service is let through", func(c *Config) { c.Groups[0].AllowServices = append(c.Groups[0].AllowServices, "x") }, true, false},
 		{"a service is blocked", func(c *Config) { c.Groups[0].BlockServices = append(c.Groups[0].BlockServices, "y") }, false, true},
+		{"hosts of illegal pages are refused", func(c *Config) { c.Groups[0].IllegalURLs = IllegalURLsBlock }, false, true},
 		{"other hours", func(c *Config) { c.Groups[0].Hours = nil }, true, true},
 		{"no starter lists", func(c *Config) { c.Update.Starter = false }, true, false},
 		{"no service catalogue", func(c *Config) { c.Update.Catalogue = false }, true, false},

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"schoolgate/blocklist"
@@ -306,49 +304,4 @@ func (a *appliance) noteConfig(old, cfg *config.Config, why string) {
 			"sudo schoolgate audit export --from yesterday says what was changed; no second person had to agree. "+headWords(b),
 		)
 	}
-}
-
-// changeConditions says what is wrong with changes and their log.
-func (a *appliance) changeConditions(now time.Time) (out []monitor.Condition) {
-	s := a.standing.Load()
-	if s.err != nil {
-		out = append(out, monitor.Condition{
-			Code: "changes.failing", Severity: monitor.Critical, Since: s.tried, Title: "The log of changes cannot be read or written",
-			Hint: "Check the disk, and who may read changes.log in the state directory; the log of the process says more",
-		})
-	}
-	if s.book == nil {
-		return out
-	}
-	if s.fault != nil {
-		out = append(out, monitor.Condition{
-			Code: "changes.broken", Severity: monitor.Critical, Since: s.since, Title: "The log of changes was altered, or an end of it is missing",
-			Hint: "schoolgate audit verify says where; what behind it opens the filter is not in force. Keep a copy and find out who did it",
-		})
-	}
-	if len(s.without) > 0 {
-		ids := make([]string, 0, len(s.without))
-		for _, c := range s.active {
-			if s.without[c.ID] != nil {
-				ids = append(ids, fmt.Sprint(c.ID))
-			}
-		}
-		out = append(out, monitor.Condition{
-			Code: "changes.without", Severity: monitor.Warning, Title: "Changes have no effect, because the configuration leaves no room for them: " + strings.Join(ids, ", "),
-			Hint: "schoolgate changes show NUMBER says why",
-		})
-	}
-	waiting := 0
-	for _, c := range s.book.Changes() {
-		if c.State(now) == change.Pending || c.Unreviewed(now) {
-			waiting++
-		}
-	}
-	if waiting > 0 {
-		out = append(out, monitor.Condition{
-			Code: "changes.waiting", Severity: monitor.Notice, Title: cmp.Or(map[int]string{1: "1 change waits"}[waiting], fmt.Sprintf("%d changes wait", waiting)) + " for a second person",
-			Hint: "schoolgate changes list --pending",
-		})
-	}
-	return out
 }

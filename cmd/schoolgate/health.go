@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"schoolgate/blocklist/feed"
 	"schoolgate/blocklist/update"
 	"schoolgate/monitor"
+	"schoolgate/monitor/change"
 )
 
 // Here what the parts know of themselves becomes conditions of health in the words of a technical lead. The parts that
@@ -187,4 +189,49 @@ func (l *losses) recent(dropped uint64, now time.Time) bool {
 		l.count, l.at = dropped, now
 	}
 	return !l.at.IsZero() && now.Sub(l.at) < lossLasts
+}
+
+// changeConditions says what is wrong with changes and their log.
+func (a *appliance) changeConditions(now time.Time) (out []monitor.Condition) {
+	s := a.standing.Load()
+	if s.err != nil {
+		out = append(out, monitor.Condition{
+			Code: "changes.failing", Severity: monitor.Critical, Since: s.tried, Title: "The log of changes cannot be read or written",
+			Hint: "Check the disk, and who may read changes.log in the state directory; the log of the process says more",
+		})
+	}
+	if s.book == nil {
+		return out
+	}
+	if s.fault != nil {
+		out = append(out, monitor.Condition{
+			Code: "changes.broken", Severity: monitor.Critical, Since: s.since, Title: "The log of changes was altered, or an end of it is missing",
+			Hint: "schoolgate audit verify says where; what behind it opens the filter is not in force. Keep a copy and find out who did it",
+		})
+	}
+	if len(s.without) > 0 {
+		ids := make([]string, 0, len(s.without))
+		for _, c := range s.active {
+			if s.without[c.ID] != nil {
+				ids = append(ids, fmt.Sprint(c.ID))
+			}
+		}
+		out = append(out, monitor.Condition{
+			Code: "changes.without", Severity: monitor.Warning, Title: "Changes have no effect, because the configuration leaves no room for them: " + strings.Join(ids, ", "),
+			Hint: "schoolgate changes show NUMBER says why",
+		})
+	}
+	waiting := 0
+	for _, c := range s.book.Changes() {
+		if c.State(now) == change.Pending || c.Unreviewed(now) {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		out = append(out, monitor.Condition{
+			Code: "changes.waiting", Severity: monitor.Notice, Title: cmp.Or(map[int]string{1: "1 change waits"}[waiting], fmt.Sprintf("%d changes wait", waiting)) + " for a second person",
+			Hint: "schoolgate changes list --pending",
+		})
+	}
+	return out
 }

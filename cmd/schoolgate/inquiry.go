@@ -134,12 +134,14 @@ func (q *inquiry) entries(ctx context.Context) error {
 // advise says what can be done about it, as commands.
 func (q *inquiry) advise() {
 	blocked, open := []string(nil), []string(nil)
-	own, stopped := false, false
+	own, stopped, pages := false, false, false
 	for _, g := range q.Groups {
 		switch {
 		case g.Rule == query.Illegal.String():
 			q.Advice = append(q.Advice, "The illegal tier holds it: it is refused to everyone, and nothing changes that.")
 			return
+		case g.Rule == query.IllegalURL.String():
+			pages = true
 		case g.Verdict == query.Block.String():
 			blocked = append(blocked, g.Group)
 			own = own || g.Rule == query.OwnBlock.String()
@@ -157,6 +159,9 @@ func (q *inquiry) advise() {
 	}
 	if len(blocked) > 0 && own {
 		q.Advice = append(q.Advice, q.endBlock()...)
+	}
+	if pages {
+		q.Advice = append(q.Advice, "The illegal tier lists pages of this host: a group with illegal_urls = \"block\" is refused all of it, and no change touches that.")
 	}
 	if stopped {
 		q.Advice = append(q.Advice, "Every name is refused where it says so: schoolgate changes shows a stop that can be reverted; else the configuration file says stop_all or internet = false.")
