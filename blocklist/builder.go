@@ -1,34 +1,40 @@
 package blocklist
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+
+	"schoolgate/blocklist/domain"
 )
 
 // Errors of a Builder.
 var (
 	ErrLists = errors.New("lists that one set cannot hold")
 	ErrSpent = errors.New("builder used after its set was built")
+	ErrRoot  = errors.New("rule at the root of all names") // it would speak of every name there is
 )
 
 // Builder gathers the rules of some lists, in any order, and makes one Set of them. It is for one goroutine and one Set:
-// Build or WriteFile ends it. Sorted runs of rules wait in an unnamed file in a folder of the caller's choice, or in
-// memory; beside them a build takes about 60 MB and eight bytes for each name.
+// Build or WriteFile ends it. Rules wait in unnamed files in a folder of the caller's choice, or in memory; beside them a
+// build takes about 40 MB. Names that end with the same two labels are sorted in memory, however many they are.
 type Builder struct {
 	lists  []Info
 	err    error // that ends all
-	draft  draft
-	spill  spill
-	sample [][]byte
+	wire   domain.Wire
+	path   []byte
+	tops   bins // rules at names of one label, in one bin
+	rules  bins // all others, by the hash of the last two labels
+	sample sample
+
+	perHome int // names in a bucket, on average: homeNames
 }
 
 // NewBuilder begins a set of these lists: at most MaxLists, each with a name of its own. Errors in them show in every
 // other method. Where there are many rules, they are sorted in pieces in a file in tmpDir, or in memory if it is "".
 func NewBuilder(lists []Info, tmpDir string) *Builder {
-	b := &Builder{lists: slices.Clone(lists), spill: spill{dir: tmpDir}, draft: draft{most: runRules}}
+	b := &Builder{lists: slices.Clone(lists), tops: newBins(tmpDir), rules: newBins(tmpDir), sample: newSample(), perHome: homeNames}
 	if len(lists) > MaxLists {
 		b.err = fmt.Errorf("%w: %d, where %d is the most", ErrLists, len(lists), MaxLists)
 	}
@@ -56,28 +62,22 @@ func (b *Builder) Add(list int, r Rule) error {
 	if r.Scope > Below {
 		return fmt.Errorf("rule for %q: scope %d is none", r.Name, uint8(r.Scope))
 	}
-	d := &b.draft
-	at := len(d.keys)
-	keys, err := appendName(d.keys, r.Name)
-	if err != nil {
+	if r.Name == "" {
+		return fmt.Errorf("rule for %q: %w", r.Name, ErrRoot)
+	}
+	if err := b.wire.SetName(r.Name); err != nil {
 		return fmt.Errorf("rule for %q: %w", r.Name, err)
 	}
-	d.keys = keys
-	d.rules = append(d.rules, draftRule{
-		at: uint32(at), size: uint16(len(keys) - at), rule: newRuleCode(list, r.Scope, r.Except),
-	})
-	if d.full() {
-		b.err = b.endRun()
+	var code [2]byte
+	binary.LittleEndian.PutUint16(code[:], uint16(newRuleCode(list, r.Scope, r.Except)))
+	b.path = appendPath(b.path[:0], &b.wire)
+	if b.wire.Labels() == 1 {
+		b.err = b.tops.add(0, code[:], b.path)
+		return b.err
 	}
+	b.sample.add(b.path)
+	b.err = b.rules.add(siteHash(b.path), code[:], b.path)
 	return b.err
-}
-
-// endRun puts the rules gathered so far away, sorted.
-func (b *Builder) endRun() error {
-	b.draft.sort()
-	err := b.spill.add(&b.draft, func(end []byte) { b.sample = append(b.sample, bytes.Clone(end)) })
-	b.draft.keys, b.draft.rules = b.draft.keys[:0], b.draft.rules[:0]
-	return err
 }
 
 // Build makes the set in memory.
@@ -95,130 +95,76 @@ func (b *Builder) finish(out sink) (head []byte, err error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	if err = b.endRun(); err != nil {
+	b.err = ErrSpent
+	defer b.tops.close()
+	defer b.rules.close()
+	entries := newBins(b.rules.dir)
+	entries.piece = b.rules.piece
+	c := newCompiler(b.lists, learn(b.sample.texts()), entries, b.perHome)
+	defer c.entries.close()
+	if err := c.read(&b.tops, &b.rules); err != nil {
 		return nil, err
 	}
-	b.err, b.draft = ErrSpent, draft{}
-	defer b.spill.close()
 	w := newImage(out)
-	c := compiler{lists: b.lists, tuples: map[tuple]int{}, filter: [][]filterKey{nil}}
-	c.pager = pager{symbols: learn(b.sample), emit: func(page []byte) error { return w.write(page) }}
-	b.sample = nil
-	if err := b.spill.merged(c.take); err != nil {
+	if err := c.write(w); err != nil {
 		return nil, err
 	}
-	if err := c.endName(); err != nil {
-		return nil, err
+	return w.finish(c)
+}
+
+// ruleCode is list, scope and exception in one number.
+type ruleCode uint16
+
+func newRuleCode(list int, s Scope, except bool) ruleCode {
+	c := ruleCode(list)<<3 | ruleCode(s)<<1
+	if except {
+		c |= 1
 	}
-	if err := c.pager.flush(); err != nil {
-		return nil, err
+	return c
+}
+
+func (c ruleCode) list() int    { return int(c >> 3) }
+func (c ruleCode) scope() Scope { return Scope(c >> 1 & 3) }
+func (c ruleCode) except() bool { return c&1 != 0 }
+
+// sample keeps some of the names that it is shown, which ones does not depend on their order: those of the least hashes.
+type sample struct {
+	under uint64 // hashes to keep
+	kept  []sampled
+}
+
+type sampled struct {
+	hash uint64
+	path string
+}
+
+const sampleMost = 1 << 15
+
+func newSample() sample { return sample{under: 1 << 63} }
+
+func (s *sample) add(path []byte) {
+	h := hashLabel(1, path) >> 1
+	if h >= s.under {
+		return
 	}
-	return w.finish(&c)
+	s.kept = append(s.kept, sampled{h, string(path)})
+	for len(s.kept) > sampleMost {
+		s.under /= 2
+		s.kept = slices.DeleteFunc(s.kept, func(k sampled) bool { return k.hash >= s.under })
+	}
 }
 
-// compiler turns the ordered stream of rules into pages and all that leads to them.
-type compiler struct {
-	lists []Info
-	pager pager
-
-	key    []byte // the name whose rules come in
-	rules  tuple
-	above  []ancestor // names kept that are above placed, from the root down, itself included
-	placed []byte     // the name last kept
-
-	names   int
-	tuples  map[tuple]int
-	ordered []byte // the tuples in file form
-	tops    [][]byte
-	index   []byte
-	filter  [][]filterKey // of names of two labels or more, in pieces, so that growing copies none
-	single  []filterKey   // of names of one label
-	ghosts  []ghost
-}
-
-// ancestor is a name above the one at work.
-type ancestor struct {
-	ghost
-	rules tuple // at it and above
-}
-
-// take takes the next rule.
-func (c *compiler) take(key []byte, r ruleCode) error {
-	c.lists[r.list()].Rules++
-	if !bytes.Equal(key, c.key) {
-		if err := c.endName(); err != nil {
-			return err
+// texts is what entries of the names in the sample code.
+func (s *sample) texts() [][]byte {
+	var texts [][]byte
+	for _, k := range s.kept {
+		path := []byte(k.path)
+		top, site := firstLabel(path), siteSize(path)
+		texts = append(texts, path[top+1:site])
+		if site < len(path) {
+			left, _ := appendText(nil, path[site:])
+			texts = append(texts, append(left, path[top]))
 		}
-		c.key, c.rules = append(c.key[:0], key...), tuple{}
 	}
-	c.rules.add(r.list(), r.scope(), r.except())
-	return nil
-}
-
-// endName puts the name whose rules have all come in into the radix, unless they add nothing.
-func (c *compiler) endName() error {
-	if len(c.key) == 0 {
-		return nil
-	}
-	for len(c.above) > 0 {
-		size := c.above[len(c.above)-1].size
-		if size < len(c.key) && c.key[size] == border && bytes.Equal(c.placed[:size], c.key[:size]) {
-			break
-		}
-		c.above = c.above[:len(c.above)-1]
-	}
-	var above tuple
-	if n := len(c.above); n > 0 {
-		above = c.above[n-1].rules
-	}
-	rules := c.rules.without(above)
-	if rules == (tuple{}) {
-		return nil
-	}
-	id, ok := c.tuples[rules]
-	if !ok {
-		id = len(c.tuples)
-		c.tuples[rules] = id
-		c.ordered = rules.appendTo(c.ordered)
-	}
-	if err := c.place(id); err != nil {
-		return err
-	}
-	c.placed = append(c.placed[:0], c.key...)
-	c.above = append(c.above, ancestor{ghost{len(c.key), id}, rules.or(above)})
-	return nil
-}
-
-// place writes the name with its tuple, and what leads to it.
-func (c *compiler) place(id int) error {
-	first, _, _ := bytes.Cut(c.key, []byte{border})
-	if n := len(c.tops); n == 0 || !bytes.Equal(c.tops[n-1], first) {
-		c.tops = append(c.tops, bytes.Clone(first))
-	}
-	c.ghosts = c.ghosts[:0]
-	for _, a := range c.above {
-		c.ghosts = append(c.ghosts, a.ghost)
-	}
-	opens, err := c.pager.add(c.key, id, c.ghosts)
-	if err != nil {
-		return err
-	}
-	if opens {
-		c.index = binary.LittleEndian.AppendUint64(c.index, pageCode(len(c.tops)-1, c.key, len(first)))
-	}
-	c.names++
-	h := hashKey(c.key)
-	k := newFilterKey(h.line, h.whole)
-	if h.depth == 1 {
-		c.single = append(c.single, k)
-		return nil
-	}
-	const piece = 1 << 16
-	last := len(c.filter) - 1
-	if len(c.filter[last]) == piece {
-		c.filter = append(c.filter, make([]filterKey, 0, piece))
-		last++
-	}
-	c.filter[last] = append(c.filter[last], k)
-	return nil
+	return texts
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -64,9 +65,12 @@ func TestNewBuilderErrors(t *testing.T) {
 			t.Errorf("%d lists: Build: %v", len(l), err)
 		}
 	}
-	b := blocklist.NewBuilder(lists("one"), filepath.Join(t.TempDir(), "no folder"))
-	if _, err := b.Build(); err == nil {
-		t.Error("a set was built in no folder")
+	b := blocklist.NewBuilder(lists("one"), filepath.Join(t.TempDir(), "no folder")).SortInPiecesOf(1)
+	if err := errors.Join(b.Add(0, blocklist.Rule{Name: "a.example"}), b.Add(0, blocklist.Rule{Name: "b.a.example"})); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("rules put away in no folder: %v", err)
+	}
+	if _, err := b.Build(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a set built in no folder: %v", err)
 	}
 }
 
@@ -99,7 +103,7 @@ func invent(n int) []domain.Name {
 func TestManyNames(t *testing.T) {
 	names := invent(200_000)
 	dir := t.TempDir()
-	b := blocklist.NewBuilder(numbered(3), dir).SortInRunsOf(30_000)
+	b := blocklist.NewBuilder(numbered(3), dir).SortInPiecesOf(1_000)
 	held := make(map[domain.Name]uint8, len(names))
 	for i, n := range names {
 		if err := b.Add(i%3, blocklist.Rule{Name: n}); err != nil {

@@ -1,94 +1,73 @@
 package blocklist
 
-import "encoding/binary"
-
-// pageAt is page i, wherever it stands.
-func (s *Set) pageAt(i int) []byte {
-	p := s.pages[i*pageSize:][:pageSize]
-	if p[0] == far {
-		at, n := binary.LittleEndian.Uint32(p[1:]), binary.LittleEndian.Uint32(p[5:])
-		return s.beyond[at:][:n]
-	}
-	return p
-}
-
-// cursor reads the records of one page, whole keys and all. Lookup has a faster way.
+// cursor reads entries one after the other, whole names and all.
 type cursor struct {
-	symbols *symbols
-	page    []byte
-	at      int
-	ghosts  int    // records to come that are ghosts
-	key     []byte // of the record last read
-	tuple   int
-	ghost   bool
+	s      *Set
+	bucket uint64
+	goesOn bool // entries of the bucket before stand in this one too
+	code   int
+	wire   []byte // the name, until next is called again
+
+	at    int // of the bucket
+	i     int // of the next entry in it
+	right []byte
 }
 
-// open puts the cursor before the first record of page i.
-func (c *cursor) open(s *Set, i int) {
-	c.symbols, c.page, c.at = s.symbols, s.pageAt(i), pageHead
-	c.ghosts, c.key = int(c.page[0]), c.key[:0]
+// from is a cursor before the first entry of a bucket.
+func (s *Set) from(bucket uint64) *cursor {
+	at, _ := s.bucketAt(bucket)
+	return &cursor{s: s, bucket: bucket, at: at}
 }
 
-// next reads a record; false at the end of the page.
+// next reads an entry; false at the end of the set.
 func (c *cursor) next() bool {
-	if c.at >= len(c.page) || c.page[c.at] == 0 {
+	b := c.s.buckets[c.at:]
+	for ; len(b) > slack && c.i == int(b[0]&countMask); b = c.s.buckets[c.at:] {
+		_, size := c.s.bucketAt(c.bucket)
+		c.bucket, c.at, c.i, c.goesOn = c.bucket+1, c.at+size, 0, b[0]&goesOn != 0
+	}
+	if len(b) <= slack {
 		return false
 	}
-	e := edgeAt(c.page, c.at)
-	if e.tuple >= 0 {
-		c.tuple = e.tuple
+	e := c.s.entryAt(b, c.i)
+	c.i++
+	if e.tag != again {
+		c.right = append(append(c.right[:0], c.s.topOf(e.code)...), 0)
 	}
-	c.key = c.symbols.decode(c.key[:e.shared], c.page[e.start:e.end])
-	c.at = e.end
-	c.ghost = c.ghosts > 0
-	if c.ghost {
-		c.ghosts--
+	c.wire = append(c.s.appendText(c.wire[:0], &e), c.right...)
+	if e.tag != again {
+		c.right = append(c.right[:0], c.wire...)
 	}
+	c.code = e.code
 	return true
 }
 
-// edge is a record as read.
-type edge struct {
-	shared     int
-	tuple      int // -1 for that of the record before
-	start, end int // of the coded bytes in the page
+// appendText appends what the text of an entry stands for, in wire form.
+func (s *Set) appendText(wire []byte, e *entry) []byte {
+	at := len(wire)
+	if e.labels > 0 {
+		wire = append(wire, 0)
+	}
+	wire = s.symbols.decode(wire, e.tag, e.text)
+	if e.labels > 0 {
+		wire[at] = firstLength(wire[at+1:], e.labels)
+	}
+	return wire
 }
 
-// edgeAt reads the record at page[i:].
-func edgeAt(page []byte, i int) edge {
-	head := int(page[i])
-	e := edge{shared: head >> 4 & maxShared, tuple: -1}
-	length := head & maxLength
-	var more int
-	if i > pageHead {
-		e.shared += int(page[1])
+// firstLength is the length of the first of so many labels, of which only the others stand after their lengths: the
+// least from which lengths lead to the end.
+func firstLength(text []byte, labels int) byte {
+	if labels > 1 {
+		for n := 1; n < len(text); n++ {
+			at := n
+			for at < len(text) {
+				at += 1 + int(text[at])
+			}
+			if at == len(text) {
+				return byte(n)
+			}
+		}
 	}
-	i++
-	if head>>4&maxShared == maxShared {
-		more, i = varint(page, i)
-		e.shared += more
-	}
-	if length == maxLength {
-		more, i = varint(page, i)
-		length += more
-	}
-	if head&moreTuple != 0 {
-		e.tuple, i = varint(page, i)
-	}
-	e.start, e.end = i, i+length
-	return e
-}
-
-// varint reads a number at b[i:] and says where it ends. Most are one byte.
-func varint(b []byte, i int) (v, end int) {
-	if c := b[i]; c < 0x80 {
-		return int(c), i + 1
-	}
-	return longVarint(b, i)
-}
-
-//go:noinline
-func longVarint(b []byte, i int) (v, end int) {
-	long, n := binary.Uvarint(b[i:])
-	return int(long), i + max(n, 1)
+	return byte(len(text))
 }

@@ -1,8 +1,15 @@
 package blocklist
 
-// SortInRunsOf makes a Builder put rules away in runs of n, where it would take many more, and returns it.
-func (b *Builder) SortInRunsOf(n int) *Builder {
-	b.draft.most = n
+// SortInPiecesOf makes a Builder put rules away whenever n bytes have come together in a bin, where it would take many
+// more, and returns it.
+func (b *Builder) SortInPiecesOf(n int) *Builder {
+	b.tops.piece, b.rules.piece = n, n
+	return b
+}
+
+// CrowdHomes makes a Builder reckon with n names in a bucket, which may be far more than there is room for, and returns it.
+func (b *Builder) CrowdHomes(n int) *Builder {
+	b.perHome = n
 	return b
 }
 

@@ -25,23 +25,22 @@ var (
 // after the magic), size of the file, names (64 bits), then offset and size of each section (64 bits).
 const (
 	magic        = "RadixSet"
-	version      = 2
+	version      = 3
 	sectionAlign = 64
 	headSize     = 256
-	headSections = 40
+	headSections = 48
 )
 
 // The sections, in the order in which they stand.
 const (
-	sectionPages = iota
-	sectionBeyond
+	sectionBuckets = iota
 	sectionIndex
-	sectionFilter
-	sectionSingle
+	sectionFar
+	sectionHeld
+	sectionCrowds
+	sectionCodes
+	sectionTops
 	sectionTuples
-	sectionTopSlots
-	sectionTopStarts
-	sectionTopLabels
 	sectionSymbols
 	sectionLists
 	sections
@@ -79,17 +78,14 @@ func (w *image) finish(c *compiler) ([]byte, error) {
 		binary.LittleEndian.PutUint64(head[headSections+16*i:], uint64(at))
 		binary.LittleEndian.PutUint64(head[headSections+16*i+8:], uint64(size))
 	}
-	section(sectionPages, headSize, w.size-headSize)
-	tops := newTops(c.tops)
+	section(sectionBuckets, headSize, w.size-headSize)
 	for i, b := range [...][]byte{
-		c.pager.beyond, makeIndex(c.index), makeFilter(c.filter, c.names-len(c.single)),
-		makeFilter([][]filterKey{c.single}, len(c.single)), c.ordered, tops.slots, tops.starts, tops.labels,
-		c.pager.symbols.appendTo(nil), lists,
+		c.index, c.far, c.held, c.crowds, c.codes, c.tops, c.tuples, c.symbols.appendTo(nil), lists,
 	} {
 		if err := w.write(make([]byte, -w.size&(sectionAlign-1))); err != nil {
 			return nil, err
 		}
-		section(sectionBeyond+i, w.size, int64(len(b)))
+		section(sectionIndex+i, w.size, int64(len(b)))
 		if err := w.write(b); err != nil {
 			return nil, err
 		}
@@ -100,9 +96,9 @@ func (w *image) finish(c *compiler) ([]byte, error) {
 	copy(head, magic)
 	binary.LittleEndian.PutUint32(head[8:], version)
 	binary.LittleEndian.PutUint32(head[16:], w.sum)
-	binary.LittleEndian.PutUint32(head[20:], pageSize)
 	binary.LittleEndian.PutUint64(head[24:], uint64(w.size))
 	binary.LittleEndian.PutUint64(head[32:], uint64(c.names))
+	binary.LittleEndian.PutUint64(head[40:], c.homes)
 	binary.LittleEndian.PutUint32(head[12:], crc32.Checksum(head, castagnoli))
 	return head, nil
 }
@@ -252,13 +248,10 @@ func open(data []byte) (*Set, error) {
 	if crc32.Checksum(data[headSize:], castagnoli) != binary.LittleEndian.Uint32(head[16:]) {
 		return nil, fmt.Errorf("%w: checksum", ErrCorrupt)
 	}
-	if size := binary.LittleEndian.Uint32(head[20:]); size != pageSize {
-		return nil, fmt.Errorf("%w: pages of %d bytes", ErrVersion, size)
-	}
-	s := &Set{data: data, names: int(binary.LittleEndian.Uint64(head[32:]))}
-	var index, symbols, lists []byte
+	s := &Set{data: data, names: int(binary.LittleEndian.Uint64(head[32:])), homes: binary.LittleEndian.Uint64(head[40:])}
+	var symbols, lists []byte
 	for i, part := range [sections]*[]byte{
-		&s.pages, &s.beyond, &index, &s.filter, &s.single, &s.tuples, &s.tops.slots, &s.tops.starts, &s.tops.labels, &symbols, &lists,
+		&s.buckets, &s.index, &s.far, (*[]byte)(&s.held), (*[]byte)(&s.crowds), &s.codes, &s.tops, &s.tuples, &symbols, &lists,
 	} {
 		at := binary.LittleEndian.Uint64(head[headSections+16*i:])
 		size := binary.LittleEndian.Uint64(head[headSections+16*i+8:])
@@ -267,9 +260,8 @@ func open(data []byte) (*Set, error) {
 		}
 		*part = data[at:][:size:size]
 	}
-	s.levels = indexLevels(index, len(s.pages)/pageSize)
-	if s.levels == nil || len(s.pages)%pageSize != 0 || len(s.filter) < filterLine ||
-		len(s.single) < filterLine || len(s.tops.slots) < 8 {
+	if s.homes == 0 || uint64(len(s.index)) < s.homes/indexGroup*indexSize || len(s.index)%indexSize != 0 ||
+		len(s.held) < 8 || len(s.crowds) < 8 {
 		return nil, fmt.Errorf("%w: sections that do not fit each other", ErrCorrupt)
 	}
 	var err error

@@ -2,33 +2,61 @@ package blocklist
 
 import (
 	"bytes"
-	"encoding/binary"
+	"cmp"
 	"io"
 	"iter"
-	"math/bits"
 	"runtime"
 	"slices"
 
 	"schoolgate/blocklist/domain"
 )
 
-// Set is millions of names and what up to MaxLists lists say of each: a radix over reversed labels in one flat piece of
-// memory that looks as its file does. It never changes, and all methods may be called at the same time from anywhere.
+// Set is millions of names and what up to MaxLists lists say of each: a radix over labels from the right, whose wide
+// nodes are hashed, in one flat piece of memory that looks as its file does. It never changes, and all methods may be
+// called at the same time from anywhere.
 //
 // A rule that adds nothing to the rules of the same list above its name (www.example.com below example.com) is left
 // out, so Why and All give the rules that matter, and Names counts what is kept.
+//
+// Names are kept in groups: a name of two labels with all names below it. Where these are more than a few, it is a
+// crowd, and each name one label longer makes a group; so on down. The hash of the name that a group is called by says
+// which bucket is its home. To look up play.games.bad.example, whose last two labels are no crowd, is to search one home:
+//
+//	    hash of bad.example
+//	            │
+//	┌───────────┴───────┐
+//	│ held              │  a filter: is there a group of that name at all?
+//	│ crowds            │  another: is it a crowd, so that games.bad.example has to be asked about too?
+//	│ index             │  where does bucket hash·homes/2⁶⁴ begin, and how long is it?
+//	└───────────┬───────┘
+//	            ▼
+//	buckets ─ ─ ┬───────┬──────────────────────┬────────────────────┬─────────┬─────────┬─────────┬ ─ ─
+//	            │ count │ tags: er  ad  again  │ shapes: how long   │ body    │ body    │ body    │
+//	            │     3 │ (oth-er, b-ad)       │ each body is       │ other   │ bad     │ games   │
+//	        ─ ─ ┴───────┴──────────────────────┴────────────────────┴─────────┴─────────┴─────────┴ ─ ─
+//
+// A tag is what the label next to the top one ends with, so all that may match is found by one comparison of eight
+// bytes. What matches then is compared byte for byte: nothing is believed because of a hash. A body is
+//
+//	code: a varint that stands for a top label and a tuple, which is what the lists say of the name
+//	text: the labels left of the top one without what the tag says, coded by symbols
+//
+// The entry of a name that stands in one unit with that of another above it (tag: again) gives only what is left of it.
 type Set struct {
 	data  []byte // the whole file; all below points into it
 	lists []Info
 	names int
+	homes uint64
 
-	pages, beyond []byte
-	levels        [][]byte // of the index, the codes of the pages first
-	filter        []byte
-	single        []byte // the filter of names of one label
-	tuples        []byte
-	tops          tops
-	symbols       *symbols
+	buckets []byte
+	index   []byte
+	far     []byte // texts too long for a bucket
+	held    filter // names that groups are called by
+	crowds  filter // names of two labels or more
+	codes   []byte
+	tops    []byte
+	tuples  []byte
+	symbols *symbols
 }
 
 // Empty is a Set without lists or names.
@@ -59,205 +87,100 @@ func (s *Set) WriteTo(w io.Writer) (int64, error) {
 // Lookup is the lists that hold w: by a rule at w itself or at a name above it, if no exception of the same list speaks
 // of w. It allocates nothing.
 func (s *Set) Lookup(w *domain.Wire) Mask {
-	if s.names == 0 {
-		return Mask{}
-	}
-	q := s.ask(w)
-	if q.held == 0 {
-		return Mask{}
-	}
-	var buf [domain.MaxWire + maxSymbol]byte
-	size, first, odd := putKey(&buf, w)
-	if odd != 0 {
-		return s.lookupOdd(w, q.top)
-	}
-	return s.find(buf[:], size, first, q.top)
+	k := KeyOf(w)
+	return s.LookupKey(&k)
 }
 
 // LookupKey is Lookup for a name that other sets are asked about too.
-func (s *Set) LookupKey(k *Key) Mask { return s.Lookup(k.wire) }
-
-// lookupOdd is Lookup for names with bytes that keys write as two. They get more room, and clearing it takes time.
-//
-//go:noinline
-func (s *Set) lookupOdd(w *domain.Wire, top uint64) Mask {
-	var buf [maxKey + maxSymbol]byte
-	key := appendWire(buf[:0], w)
-	first := bytes.IndexByte(key, border)
-	if first < 0 {
-		first = len(key)
-	}
-	return s.find(buf[:], len(key), first, top)
-}
-
-// find is what the lists say of the key in buf[:n], given size and hash of its first label.
-func (s *Set) find(buf []byte, n, first int, top uint64) Mask {
-	page := s.seek(buf, n, first, top)
-	if page < 0 {
-		return Mask{}
-	}
-	p := s.pageAt(page)
-	// Touched together, the cache lines of a page come from memory together, not one after the other as scan needs them.
-	if len(p) == pageSize && p[pageHead]|p[filterLine]|p[2*filterLine] == 0 {
-		return Mask{} // never: no record begins with 0
-	}
-	m := s.scan(p, buf, n)
-	runtime.KeepAlive(s)
-	return m
-}
-
-// seek is the page that the key in buf[:n] falls into, given size and hash of its first label; -1 for none.
-func (s *Set) seek(buf []byte, n, first int, top uint64) int {
-	ordinal := s.tops.find(top, buf[:first])
-	if ordinal < 0 {
-		return -1
-	}
-	return s.pageOf(pageCode(ordinal, buf[:n], first), buf, n)
-}
-
-// scan reads the page that the key in buf[:n] falls into, and joins what its records say of the key. buf
-// has room for a symbol more than the key.
-//
-// Of each record only what it shares with the one before is looked at, unless the key left the path there: same is how
-// much of the key lies on the path so far.
-func (s *Set) scan(page, buf []byte, n int) Mask {
+func (s *Set) LookupKey(k *Key) Mask {
 	var block, except Mask
-	base := int(page[1])
-	opening := int(page[0]) // records until the first own name has been read
-	same, tuple, least := 0, 0, 0
-	end := len(page)
-	for i := pageHead; i < end && page[i] != 0; least = base {
-		head := page[i]
-		i++
-		shared, length := int(head>>4)&maxShared, int(head&maxLength)
-		if shared == maxShared {
-			v, k := varint(page, i)
-			shared, i = shared+v, k
+	s.find(k, func(code, first int) {
+		t := s.tupleOf(code)
+		if first == 0 {
+			block, except = block.Or(t.block.at), except.Or(t.except.at)
+		} else {
+			block, except = block.Or(t.block.below), except.Or(t.except.below)
 		}
-		if length == maxLength {
-			v, k := varint(page, i)
-			length, i = length+v, k
-		}
-		if head&moreTuple != 0 {
-			tuple, i = varint(page, i)
-		}
-		edge := page[i:][:length]
-		i += length
-		if shared += least; shared == same {
-			var order int
-			if same, order = s.symbols.follow(edge, buf, same, n); order > 0 {
-				break
-			}
-			if order == 0 {
-				t := tupleAt(s.tuples, tuple)
-				if same == n {
-					block, except = block.Or(t.block.at), except.Or(t.except.at)
-					break
-				}
-				if buf[same] == border {
-					block, except = block.Or(t.block.below), except.Or(t.except.below)
-				}
-			}
-		} else if shared < same {
-			break // it comes after the key, and so do all that follow
-		} // else, as the record before, it comes before the key
-		if opening--; opening == -1 {
-			if same < base {
-				break // the key leaves the path that all records share
-			}
-			var restart int
-			if restart, end = s.restart(page, buf, base, n); restart > 0 {
-				i, same = restart, base
-			}
-		}
-	}
+	})
+	runtime.KeepAlive(s)
 	return block.Without(except)
 }
 
-// restart finds the last restart of a page that does not come after the key in buf[:n], 0 if there is none, and the next,
-// or the end of the page.
-func (s *Set) restart(page, buf []byte, base, n int) (at, end int) {
-	for _, next := range page[restartAt:][:restarts] {
-		if next == 0 {
-			break
+// find calls found with the codes of a name and of all names above it that the set has, and with the labels that they
+// begin at, in no order and perhaps more than once.
+func (s *Set) find(k *Key, found func(code, first int)) {
+	w, h, tag := k.wire, uint64(0), byte(none)
+	last := w.Labels() - 1
+	for i := last; i >= 0; i-- {
+		switch i {
+		case last:
+			h = k.top
+		case last - 1:
+			h = k.site
+		default:
+			h = hashLabel(h, w.Label(i))
 		}
-		e := edgeAt(page, int(next))
-		if _, order := s.symbols.follow(page[e.start:e.end], buf, base, n); order > 0 {
-			return at, int(next)
-		}
-		at = int(next)
-	}
-	return at, len(page)
-}
-
-// follow compares a coded edge with buf[same:n]: how far they go together, and where the edge stands: 0 where all of it
-// is on the key's path, else whether it comes before (-1) or after (1).
-func (s *symbols) follow(edge, buf []byte, same, n int) (int, int) {
-	for i := 0; i < len(edge); i++ {
-		word, size := s.word[edge[i]], int(s.size[edge[i]])
-		if edge[i] == literal && i+1 < len(edge) {
-			i++
-			word, size = uint64(edge[i]), 1
-		}
-		diff := (binary.LittleEndian.Uint64(buf[same:]) ^ word) << (64 - 8*size)
-		if diff == 0 {
-			if same += size; same > n {
-				return n, 1
+		if s.held.has(h) {
+			if i < last && tag == none {
+				tag = s.symbols.tag(w.Label(last - 1))
 			}
-			continue
+			s.search(h, tag, w, found)
 		}
-		off := bits.TrailingZeros64(diff>>(64-8*size)) >> 3
-		if same += off; same >= n {
-			return n, 1
+		if i < last && !s.crowds.has(h) {
+			return
 		}
-		if byte(word>>(8*off)) > buf[same] {
-			return same, 1
-		}
-		return same, -1
 	}
-	return same, 0
 }
 
 // Why is every rule that speaks of n, with the lists that hold it, exceptions too, from the root down.
 func (s *Set) Why(n domain.Name) []Hit {
-	key, err := appendName(nil, n)
-	if err != nil || s.names == 0 {
+	var w domain.Wire
+	if w.SetName(n) != nil {
 		return nil
 	}
-	first, _, _ := bytes.Cut(key, []byte{border})
-	page := s.seek(append(key, make([]byte, maxSymbol)...), len(key), len(first), hashKey(key).top)
-	if page < 0 {
-		return nil
-	}
+	type held struct{ code, first int }
+	var all []held
+	k := KeyOf(&w)
+	s.find(&k, func(code, first int) { all = append(all, held{code, first}) })
+	slices.SortFunc(all, func(a, b held) int { return cmp.Compare(b.first, a.first) })
 	var hits []Hit
-	var c cursor
-	for c.open(s, page); c.next() && string(c.key) <= string(key); {
-		at := len(c.key) == len(key)
-		if string(key[:min(len(c.key), len(key))]) == string(c.key) && (at || key[len(c.key)] == border) {
-			hits = tupleAt(s.tuples, c.tuple).appendHits(hits, nameOf(c.key), at, !at)
-		}
+	for _, h := range slices.Compact(all) {
+		name := domain.Name(domain.AppendText(nil, w.From(h.first)))
+		hits = s.tupleOf(h.code).appendHits(hits, name, h.first == 0, h.first > 0)
 	}
 	runtime.KeepAlive(s)
 	return hits
 }
 
-// All is every rule of the set, in the order of the radix: a name before the names below it. Of lists that hold a name
-// by the same rule it makes one Hit.
-func (s *Set) All() iter.Seq[Hit] {
+// All is every rule of the set, in an order of its own. Of lists that hold a name by the same rule it makes one Hit.
+func (s *Set) All() iter.Seq[Hit] { return s.Within("") }
+
+// Within is every rule at zone and below it, in the order of All. It reads all of the set if zone is a name of one label,
+// or one with many names below it that are in the set, which takes up to a second.
+func (s *Set) Within(zone domain.Name) iter.Seq[Hit] {
 	return func(yield func(Hit) bool) {
+		var w domain.Wire
+		if w.SetName(zone) != nil {
+			return
+		}
 		defer runtime.KeepAlive(s)
-		var c cursor
+		home, alone := s.homeOf(&w)
 		var hits []Hit
-		for page := range len(s.pages) / pageSize {
-			for c.open(s, page); c.next(); {
-				if c.ghost {
-					continue
-				}
-				hits = tupleAt(s.tuples, c.tuple).appendHits(hits[:0], nameOf(c.key), true, true)
-				for _, h := range hits {
-					if !yield(h) {
-						return
-					}
+		for c := s.from(home); c.next(); {
+			if alone && c.bucket > home && !c.goesOn {
+				return
+			}
+			if !bytes.HasSuffix(c.wire, w.Bytes()) {
+				continue
+			}
+			name := domain.Name(domain.AppendText(nil, c.wire))
+			if !name.Within(zone) {
+				continue
+			}
+			hits = s.tupleOf(c.code).appendHits(hits[:0], name, true, true)
+			for _, h := range hits {
+				if !yield(h) {
+					return
 				}
 			}
 		}

@@ -184,7 +184,8 @@ func nameGen() *rapid.Generator[domain.Name] {
 // made is a random set of rules with what the oracle needs to know of it.
 type made struct {
 	lists int
-	run   int        // rules in a sorted run
+	run   int        // bytes that are put away at once
+	crowd int        // names in a bucket
 	rules []listRule // in the order of adding, with duplicates
 	names []domain.Name
 }
@@ -194,6 +195,7 @@ func madeGen(most int) *rapid.Generator[made] {
 	return rapid.Custom(func(t *rapid.T) made {
 		m := made{lists: rapid.SampledFrom([]int{1, 2, 3, 128}).Draw(t, "lists")}
 		m.run = rapid.SampledFrom([]int{1, 2, 7, 1000}).Draw(t, "run")
+		m.crowd = rapid.SampledFrom([]int{1, 8, 1000}).Draw(t, "crowd")
 		rule := rapid.Custom(func(t *rapid.T) listRule {
 			return listRule{
 				list: rapid.IntRange(0, m.lists-1).Draw(t, "list"),
@@ -230,7 +232,7 @@ func (m made) oracle() oracle {
 }
 
 func (m made) builder(t fataler, tmpDir string) *blocklist.Builder {
-	b := blocklist.NewBuilder(numbered(m.lists), tmpDir).SortInRunsOf(m.run)
+	b := blocklist.NewBuilder(numbered(m.lists), tmpDir).SortInPiecesOf(m.run).CrowdHomes(max(m.crowd, 1))
 	for _, lr := range m.rules {
 		if err := b.Add(lr.list, lr.rule); err != nil {
 			t.Fatalf("adding %v: %v", lr, err)

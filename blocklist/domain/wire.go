@@ -12,7 +12,7 @@ var (
 // walked from the right without another pass. It holds no pointer and is meant to be reused: Read and SetName overwrite
 // it. The zero value is not a name.
 type Wire struct {
-	buf    [MaxWire]byte
+	buf    [MaxWire + 8]byte // the last eight are never written to: Padded
 	off    [MaxLabels]uint8
 	n      uint8 // bytes used in buf, root label included
 	labels uint8
@@ -82,6 +82,10 @@ func (w *Wire) SetName(name Name) error {
 // Bytes is the whole name in wire form, root label included. It is borrowed: valid until w changes.
 func (w *Wire) Bytes() []byte { return w.buf[:w.n] }
 
+// Padded is Bytes with at least eight bytes more behind it, whatever they are, so that any part of the name can be read as
+// whole words. Borrowed as Bytes.
+func (w *Wire) Padded() []byte { return w.buf[:] }
+
 // Labels counts the labels, the root not included.
 func (w *Wire) Labels() int { return int(w.labels) }
 
@@ -90,6 +94,9 @@ func (w *Wire) Label(i int) []byte {
 	o := int(w.off[i])
 	return w.buf[o+1 : o+1+int(w.buf[o])]
 }
+
+// Offset is where the length of label i stands in Bytes, 0 ≤ i < Labels.
+func (w *Wire) Offset(i int) int { return int(w.off[i]) }
 
 // From is the name that starts at label i (From(1) is the parent), root label included. Borrowed as Bytes.
 func (w *Wire) From(i int) []byte {
