@@ -92,3 +92,14 @@ type Head struct {
 	Count int       `json:"count"` // lines
 	Hash  string    `json:"hash"`  // of the last of them, 64 hexadecimal digits
 }
+
+// Hit is one name that the illegal tier refused to one device, for ten minutes at most, or what is left of a flood of
+// them. It never holds the name.
+type Hit struct {
+	ID          int64
+	First, Last time.Time
+	Device      string // "" for the rest of a flood
+	List        string
+	Sealed      []byte // the name, for the safeguarding lead's key; nil when there is no key
+	Count       int64
+}

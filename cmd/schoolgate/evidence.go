@@ -55,6 +55,8 @@ func (e *evidence) Changes(ctx context.Context, from, to time.Time) ([]monitor.C
 			all = append(all, monitor.Change{At: line.At, Kind: "config", Summary: line.Why, Detail: strings.Join(without(line.After, "configuration "), "\n")})
 		case line.Kind == change.KindLists && len(line.After) > 0: // not of the kind of lists that change by themselves
 			all = append(all, monitor.Change{At: line.At, Kind: "decision", Summary: "A person decided on a list", Detail: strings.Join(line.After, "\n"), By: line.By})
+		case line.Kind == change.KindOpened:
+			all = append(all, monitor.Change{At: line.At, Kind: string(line.Kind), Summary: "A sealed reference of the illegal tier was opened", Detail: strings.Join(line.After, "\n"), By: line.By})
 		case line.Kind == change.KindAcknowledged:
 			all = append(all, monitor.Change{
 				At: line.At, Kind: string(line.Kind), Summary: "The log of changes was not whole before, and a person knows it",

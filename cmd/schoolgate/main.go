@@ -54,6 +54,7 @@ func commands() []command {
 		{name: "log", summary: "search the record of queries", run: runLog},
 		{name: "report", summary: "write the termly review", run: runReport},
 		{name: "alerts", summary: "list alerts, show one", run: runAlerts},
+		{name: "illegal", summary: "show the illegal tier, look after it, open what was sealed", run: runIllegal},
 		{name: "lists", summary: "show, update and revert the blocklists", run: runLists},
 		{name: "demo", summary: "play a simulated school day, offline", run: runDemo},
 		{name: "version", summary: "print the version", run: runVersion},

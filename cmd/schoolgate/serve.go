@@ -33,6 +33,7 @@ import (
 	"schoolgate/monitor/health"
 	"schoolgate/monitor/journal"
 	"schoolgate/monitor/metrics"
+	"schoolgate/monitor/reference"
 	"schoolgate/monitor/store"
 	"schoolgate/resolver"
 	"schoolgate/resolver/cache"
@@ -57,6 +58,7 @@ type appliance struct {
 	checks     *health.Checks
 	updater    *update.Updater
 	keeper     *feed.Keeper
+	refs       *reference.Keeper
 	neighbours *device.Neighbours
 	cache      *cache.Cache
 	resolver   *resolver.Resolver
@@ -139,6 +141,8 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.alerts = alert.New(a.store, alertSettings(cfg), part(a.log, "alert"))
 	a.sender = alert.NewSender(a.store, func() config.Alerts { return a.cfg.Load().Alerts }, part(a.log, "mail"))
 	a.alerts.Mailed = a.sender.Wake
+	a.refs = reference.New(a.store, part(a.log, "references"))
+	a.refs.SetKey(cfg.Illegal.DSLKey)
 	a.checks = &health.Checks{Parts: []health.Check{
 		a.filterConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.configConditions, a.changeConditions, a.alerts.Health, a.sender.Health,
 	}}
@@ -202,6 +206,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 		return a.journal.Run(behind, &withholding{Store: a.store, resolver: a.resolver}, cfg.Store.Flush.Std())
 	})
 	back.Go(func() error { return a.alerts.Run(behind) })
+	back.Go(func() error { return a.refs.Run(behind) })
 	back.Go(func() error { return a.sender.Run(behind) })
 
 	front, fctx := errgroup.WithContext(ctx)
@@ -238,6 +243,7 @@ func (a *appliance) done(q *query.Query) {
 	a.metrics.Done(q)
 	a.journal.Done(q)
 	a.alerts.Done(q)
+	a.refs.Done(q)
 }
 
 // heed reads the configuration again on SIGHUP, and takes up on SIGUSR1 what another process

@@ -223,9 +223,13 @@ func (a *appliance) tierConditions(now time.Time) (out []monitor.Condition) {
 			say("illegal.unproven", monitor.Critical, "Restart the service; if this stays, tell who maintains Schoolgate", "The illegal tier could not be proven to be enforced: %s", s.Name)
 		}
 	}
+	if a.refs.Failed() {
+		say("illegal.references", monitor.Critical, "Check that the disk is not full or read-only; the log of the process says more",
+			"What the illegal tier refuses cannot be kept for the safeguarding lead")
+	}
 	switch {
 	case len(status) > 0 && cfg.Illegal.DSLKey.IsZero():
-		say("illegal.key", monitor.Warning, "schoolgate illegal key makes a key; the public half goes into [illegal] of the configuration",
+		say("illegal.key", monitor.Notice, "schoolgate illegal key makes a key; the public half goes into [illegal] of the configuration",
 			"There is no key of the safeguarding lead: what the illegal tier refuses is recorded without a reference to the name")
 	case len(status) == 0 && cfg.Illegal.Upstream == "":
 		say("illegal.none", monitor.Notice, "docs/illegal.md says how to get a list, or how to state who enforces one upstream", "The illegal tier is not enforced here: no licensed list")

@@ -8,7 +8,7 @@ import (
 )
 
 // atOnce has the conditions that are a fact rather than a state: waiting to see whether they last proves nothing.
-var atOnce = map[string]bool{"record.dropped": true}
+var atOnce = map[string]bool{"record.dropped": true, "illegal.retired": true, "illegal.lost": true}
 
 // trouble is what the loop knows of one code of condition.
 type trouble struct {

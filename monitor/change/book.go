@@ -160,7 +160,7 @@ func (b *Book) fold(e Entry) {
 				c.EndedAs = Lapsed
 			}
 		}
-	case KindProposed, KindConfiguration, KindLists, KindCut, KindAcknowledged:
+	case KindProposed, KindConfiguration, KindLists, KindOpened, KindCut, KindAcknowledged:
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 	KindExpired       Kind = "expired"       // the service saw its time end
 	KindConfiguration Kind = "configuration" // the file was changed, seen at a start or reload
 	KindLists         Kind = "lists"         // a version of a list was accepted, refused or reverted by a person
+	KindOpened        Kind = "opened"        // names that are sealed for the safeguarding lead were opened
 	KindCut           Kind = "cut"           // an end that was no whole line was cut off
 	KindAcknowledged  Kind = "acknowledged"  // a person knows that the log before this line is not whole
 )

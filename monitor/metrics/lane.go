@@ -81,6 +81,7 @@ func extend(old, more []string) (index map[string]int, names []string) {
 
 type counters struct {
 	lanes  []*lane
+	tier   sync.Map // tierKey to *atomic.Uint64: as many as there are lists of the illegal tier, times three
 	labels atomic.Pointer[labels]
 	setMu  sync.Mutex // held by the writer of labels
 }
@@ -104,6 +105,9 @@ func (c *counters) count(q *query.Query) {
 		}
 		l.blocked[names.categories[category]][group].Add(1)
 	}
+	if q.Verdict.Rule.Withheld() || q.Verdict.Pages != "" {
+		c.countTier(&q.Verdict)
+	}
 	d := max(q.Duration, 0)
 	b := 0
 	for b < len(buckets) && d > buckets[b] {
@@ -112,6 +116,26 @@ func (c *counters) count(q *query.Query) {
 	l.durations[source][b].Add(1)
 	l.nanos[source].Add(uint64(d))
 	l.codes[min(int(q.RCode), numCodes-1)].Add(1)
+}
+
+// tierKey is what questions about the illegal tier are counted by: never by who asked, or for what.
+type tierKey struct{ list, outcome string }
+
+func (c *counters) countTier(v *query.Verdict) {
+	key := tierKey{v.List, "refused"}
+	switch {
+	case v.Rule == query.IllegalURL:
+		key.outcome = "whole-host"
+	case v.Pages != "" && v.Blocked():
+		return // refused for another reason
+	case v.Pages != "":
+		key = tierKey{v.Pages, "passed"}
+	}
+	n, known := c.tier.Load(key)
+	if !known {
+		n, _ = c.tier.LoadOrStore(key, new(atomic.Uint64))
+	}
+	n.(*atomic.Uint64).Add(1)
 }
 
 // sum adds up one counter over all lanes.

@@ -197,7 +197,9 @@ func TestPromtool(t *testing.T) {
 
 func TestNamesAreWhatIsServed(t *testing.T) {
 	m := testMetrics(1)
-	m.Done(answered(0, "", "", query.Allow, query.Cache, 0, 0))
+	q := answered(0, "", "", query.Allow, query.Cache, 0, 0)
+	q.Verdict.Pages = "feed"
+	m.Done(q)
 	families, err := m.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -227,7 +229,7 @@ func TestNamesAreWhatIsServed(t *testing.T) {
 }
 
 func sorted(set map[string]bool) (out []string) {
-	for _, k := range []string{"category", "code", "goversion", "group", "kind", "list", "proto", "rcode", "revision", "server", "severity", "source", "verdict", "version"} {
+	for _, k := range []string{"category", "code", "goversion", "group", "kind", "list", "outcome", "proto", "rcode", "revision", "server", "severity", "source", "verdict", "version"} {
 		if set[k] {
 			out = append(out, k)
 		}
@@ -315,5 +317,33 @@ func BenchmarkDone(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Done(q)
+	}
+}
+
+// TestTierIsCountedByListAlone: what the illegal tier speaks of is counted by list and outcome, and by nothing else.
+func TestTierIsCountedByListAlone(t *testing.T) {
+	m := testMetrics(1)
+	count := func(v query.Verdict) {
+		q := answered(0, "children", v.Category, v.Action, query.Policy, 0, 3)
+		q.Verdict = v
+		m.Done(q)
+	}
+	count(query.Verdict{Action: query.Block, Rule: query.Illegal, Category: "illegal", List: "feed"})
+	count(query.Verdict{Action: query.Block, Rule: query.IllegalURL, List: "feed"})
+	count(query.Verdict{Pages: "feed"})
+	count(query.Verdict{Pages: "feed", Rule: query.OwnAllow})
+	count(query.Verdict{Action: query.Block, Rule: query.Category, Pages: "feed"})
+	text := scrape(t, m)
+	for _, line := range []string{
+		`schoolgate_illegal_questions_total{list="feed",outcome="refused"} 1`,
+		`schoolgate_illegal_questions_total{list="feed",outcome="whole-host"} 1`,
+		`schoolgate_illegal_questions_total{list="feed",outcome="passed"} 2`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	if n := strings.Count(text, "schoolgate_illegal_questions_total{"); n != 3 {
+		t.Errorf("%d series", n)
 	}
 }

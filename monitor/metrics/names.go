@@ -33,6 +33,7 @@ const (
 	blocked
 	duration
 	responses
+	tierQuestions
 	cacheEntries
 	cacheBytes
 	cacheHits
@@ -71,6 +72,7 @@ var table = [lastMetric]Metric{
 	blocked:          {"schoolgate_blocked_total", "counter", "Queries refused, by category of the list that decided (none: no list did) and group of the client.", []string{"category", "group"}},
 	duration:         {"schoolgate_query_duration_seconds", "histogram", "Time from taking a query to answering it, by source of the answer.", []string{"source"}},
 	responses:        {"schoolgate_responses_total", "counter", "Answers, by response code.", []string{"rcode"}},
+	tierQuestions:    {"schoolgate_illegal_questions_total", "counter", "Questions that a list of the illegal tier speaks of, by list and what became of them (refused; whole-host: for pages of it, which DNS cannot see; passed: the same, where the group lets them).", []string{"list", "outcome"}},
 	cacheEntries:     {"schoolgate_cache_entries", "gauge", "Answers in the cache.", nil},
 	cacheBytes:       {"schoolgate_cache_bytes", "gauge", "Memory that the cache takes.", nil},
 	cacheHits:        {"schoolgate_cache_hits_total", "counter", "Look-ups that found a fresh answer.", nil},

@@ -15,7 +15,7 @@ type queryCollector struct{ *counters }
 
 // Describe is part of prometheus.Collector.
 func (c *queryCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, i := range []id{queries, blocked, duration, responses} {
+	for _, i := range []id{queries, blocked, duration, responses, tierQuestions} {
 		ch <- i.desc()
 	}
 }
@@ -35,6 +35,10 @@ func (c *queryCollector) Collect(ch chan<- prometheus.Metric) {
 	for s := range numSources {
 		c.collectDurations(e, s)
 	}
+	c.tier.Range(func(k, n any) bool {
+		e.put(tierQuestions, float64(n.(*atomic.Uint64).Load()), k.(tierKey).list, k.(tierKey).outcome)
+		return true
+	})
 	for i, name := range codeNames {
 		e.put(responses, c.sum(func(l *lane) *atomic.Uint64 { return &l.codes[i] }), name)
 	}
