@@ -43,7 +43,9 @@ from = "box@trace.example"
 path = %[3]q
 [update]
 starter = false
+catalogue = false
 [policy]
+schools_pack = false
 default_group = "children"
 [[groups]]
 name = "children"
