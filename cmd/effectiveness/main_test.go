@@ -100,7 +100,8 @@ func TestSmall(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	dir, cfg := write(t, map[string]string{"schoolgate.toml": small})
 	for _, args := range [][]string{
-		{"--config", filepath.Join(dir, "none.toml"), "--data", dir}, {"--config", cfg, "--data", dir, "--group", "nobody"},
+		{"--config", filepath.Join(dir, "none.toml"), "--data", dir},
+		{"--config", cfg, "--data", dir, "--group", "nobody"},
 		{"--config", cfg, "--data", dir}, // no labelled names
 	} {
 		if err := run(t.Context(), args, &strings.Builder{}); err == nil {

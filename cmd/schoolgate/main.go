@@ -47,6 +47,7 @@ type call struct {
 func commands() []command {
 	return []command{
 		{name: "run", summary: "answer, filter and record until stopped", run: runServe},
+		{name: "init", summary: "ask a few questions and write a configuration", run: runInit},
 		{name: "check", summary: "say whether a configuration is right", run: runCheck},
 		{name: "explain", summary: "say why a name is blocked or allowed", run: runExplain},
 		{name: "changes", summary: "propose, approve and revert changes of the filter", run: runChanges},
