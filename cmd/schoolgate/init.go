@@ -144,7 +144,7 @@ func writeNew(path, text string, force bool) error {
 	if force {
 		how = os.O_TRUNC
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|how, 0o644) // no secret is in it, and the service must read it
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|how, 0o600) // install -m gives the service its own
 	if err != nil {
 		return err
 	}
