@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +16,12 @@ const pace = 100 * time.Millisecond
 
 // nameRoom is how many bytes of names the queue holds; one that is asked for has some 20.
 const nameRoom = queueSize * 64
+
+// A turn of blocks takes some 50 µs. Then the loop rests, so that a packet loop on the same core need not wait for all.
+const (
+	turn = 32
+	rest = 20 * time.Microsecond
+)
 
 // queue holds blocks that the loop has not taken yet. Its memory is made once, so that adding does not allocate.
 type queue struct {
@@ -92,9 +97,11 @@ func (e *Engine) takeBlocks(ctx context.Context) {
 	e.taken = e.queue.swap(e.taken)
 	begin := 0
 	for i, b := range e.taken.blocks {
-		if i%32 == 0 {
+		if i%turn == 0 {
+			if i > 0 {
+				time.Sleep(rest)
+			}
 			e.takeUrgent(ctx)
-			runtime.Gosched() // whoever answers goes first
 		}
 		s := b.sighting
 		s.name = string(domain.AppendText(nil, e.taken.names[begin:b.end]))
