@@ -18,7 +18,7 @@ import (
 
 // Report is what came of a compilation.
 type Report struct {
-	Lists []ListReport // as in the plan, then retired lists that are kept, then the starter lists
+	Lists []ListReport // as in the plan, then the starter lists
 	Names int          // distinct names in the set
 }
 
@@ -53,8 +53,6 @@ type compiler struct {
 
 	guard       *guard
 	done, total int // rules given to the builder, and about how many there are
-
-	retired map[string]*entry // prepared so far: what is found of them holds for the next start of build
 }
 
 // Compile makes current.set of the last good copies of all lists, of local sources, and of the starter lists.
@@ -69,15 +67,13 @@ type compiler struct {
 // A source that the configuration pins by SHA-256, or that is a local path, is believed in 2 and 3. The copy that a new
 // version takes the place of is kept as well.
 //
-// Lists of the illegal tier that are no longer configured stay in the set while one that is has no usable copy.
-//
 // One list that cannot be read does not stop the others; the Report says so. The file appears only when it is whole,
 // has been read back, and is on disk. now is the time of confirmation of local sources.
 //
 // Compile needs much memory and a core for up to minutes. The program runs it in a child process of low priority; the
 // caller, or the parent, holds the lock of the folder. It is not safe to run twice at once on one folder.
 func Compile(ctx context.Context, p Plan, now time.Time) (Report, error) {
-	c := &compiler{ctx: ctx, dir: folder(p.Dir), now: now.UTC().Round(0), plan: p, guard: newGuard(p.Essential, p.Popular), retired: make(map[string]*entry)}
+	c := &compiler{ctx: ctx, dir: folder(p.Dir), now: now.UTC().Round(0), plan: p, guard: newGuard(p.Essential, p.Popular)}
 	if err := c.dir.make(); err != nil {
 		return Report{}, fmt.Errorf("preparing the folder of lists: %w", err)
 	}
@@ -118,7 +114,7 @@ func report(entries []*entry, names int) Report {
 	return r
 }
 
-// compile builds, writes and checks the set. It returns the entries with those of retired and starter lists behind.
+// compile builds, writes and checks the set. It returns the entries with those of starter lists behind.
 func (c *compiler) compile(entries []*entry) (all []*entry, names int, err error) {
 	b, all, err := c.build(entries)
 	if err != nil {
@@ -155,11 +151,7 @@ func (c *compiler) build(entries []*entry) (*blocklist.Builder, []*entry, error)
 			usable[e.list.Name] = e.path != ""
 		}
 		without := func(list string) bool { return !usable[list] }
-		kept, err := c.retain(without)
-		if err != nil {
-			return nil, nil, err
-		}
-		all = slices.Concat(all, kept)
+		all = slices.Clone(all)
 		for _, category := range c.plan.starters(without) {
 			all = append(all, &entry{category: category, info: starterInfo(category)})
 		}
@@ -183,24 +175,6 @@ func (c *compiler) build(entries []*entry) (*blocklist.Builder, []*entry, error)
 			return b, all, nil
 		}
 	}
-}
-
-// retain gives the retired lists that stay in the set.
-func (c *compiler) retain(without func(list string) bool) ([]*entry, error) {
-	var out []*entry
-	for _, o := range c.plan.retained(without) {
-		e := c.retired[o.name]
-		if e == nil {
-			e = &entry{list: o.list(), was: o.meta, now: o.meta}
-			if err := c.lastGood(e); err != nil {
-				return nil, &ListError{List: o.name, Err: err}
-			}
-			e.info = infoOf(e.list, e.now)
-			c.retired[o.name] = e
-		}
-		out = append(out, e)
-	}
-	return out, nil
 }
 
 // fill gives all rules to the builder. again says that one of the lists proved unreadable and was marked so.

@@ -143,9 +143,6 @@ func (p Plan) wanted() []want {
 		}
 	}
 	missing := func(list string) bool { return without[list] }
-	for _, o := range p.retained(missing) {
-		out = append(out, want{o.name, infoDigest(o.meta.SHA256, o.list())})
-	}
 	for _, c := range p.starters(missing) {
 		info := starterInfo(c)
 		out = append(out, want{info.Name, info.Digest})

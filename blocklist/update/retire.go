@@ -7,15 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
 	"schoolgate/blocklist/starter"
 	"schoolgate/config"
 )
 
 // A list that is no longer configured leaves its files behind, until the set has been compiled with copies of all lists
-// that are. Meanwhile a list that was only renamed takes over the copy, and the illegal tier never goes empty because its
-// list was renamed or replaced while the server was down.
+// that are. Meanwhile a list that was only renamed takes over the copy. Lists of the illegal tier are no matter of this
+// package.
 
 // asConfigured is what reading a list's copy takes once the list has left the configuration.
 type asConfigured struct {
@@ -73,32 +72,6 @@ func bases(lists []config.List) map[string]bool {
 	return out
 }
 
-// retired gives the orphans of the illegal tier.
-func (f folder) retired(lists []config.List) []orphan {
-	return slices.DeleteFunc(f.orphans(lists), func(o orphan) bool { return o.meta.Config.Category != config.IllegalTier })
-}
-
-// retained gives the retired lists that stay in the set: while a configured list of the illegal tier has no usable copy,
-// all whose source no other list covers.
-func (p Plan) retained(without func(list string) bool) []orphan {
-	f := folder(p.Dir)
-	covered := make(map[string]bool)
-	lacking := false
-	for _, l := range p.Lists {
-		if without(l.Name) {
-			lacking = lacking || l.Category == config.IllegalTier
-		} else {
-			covered[f.readMeta(l.Name).SourceID] = true
-		}
-	}
-	if !lacking {
-		return nil
-	}
-	out := slices.DeleteFunc(f.retired(p.Lists), func(o orphan) bool { return covered[o.meta.SourceID] })
-	room := blocklist.MaxLists - len(p.Lists) - len(starter.Categories())
-	return out[:min(len(out), max(room, 0))]
-}
-
 // usable says whether there is a copy of a list that can be compiled.
 func (f folder) usable(l config.List) bool {
 	present := f.hasRaw(l.Name)
@@ -154,53 +127,21 @@ func (f folder) takeOver(l config.List, was meta, o orphan) error {
 	return f.writeMeta(l.Name, m)
 }
 
-// prune removes the files of lists that are no longer configured, once every list that is has a usable copy. A list of
-// the illegal tier does not go in silence.
+// prune removes the files of lists that are no longer configured, once every list that is has a usable copy.
 func (u *Updater) prune(p Plan) error {
 	f := folder(u.dir)
-	usable := make(map[string]bool, len(p.Lists))
-	whole := true
-	spared := make(map[string]bool) // sources of lists that still block
 	for _, l := range p.Lists {
-		usable[l.Name] = f.usable(l)
-		whole = whole && usable[l.Name]
-		if usable[l.Name] {
-			spared[f.readMeta(l.Name).SourceID] = true
+		if !f.usable(l) {
+			return nil
 		}
-	}
-	for _, o := range p.retained(func(list string) bool { return !usable[list] }) {
-		spared[o.meta.SourceID] = true
-	}
-	for _, o := range f.retired(p.Lists) {
-		if !spared[o.meta.SourceID] && u.firstGone(o.name) {
-			u.log().Warn("a list of the illegal tier is no longer configured and blocks nothing any more", "list", o.name)
-		}
-	}
-	if !whole {
-		return nil
 	}
 	return f.prune(bases(p.Lists))
 }
 
-// firstGone says whether a list is told of for the first time.
-func (u *Updater) firstGone(list string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if slices.Contains(u.gone, list) {
-		return false
-	}
-	u.gone = append(u.gone, list)
-	return true
-}
-
-// Categories gives the category of every list that the set in the folder dir may hold under this configuration, by name:
-// of the configured lists, of the starter lists, and of the lists of the illegal tier that have left the configuration
-// and whose copies are still there (Retired), which must block until they are gone. It reads the state on disk.
-func Categories(dir string, lists []config.List) map[string]string {
+// Categories gives the category of every list that a set may hold under this configuration, by name: of the configured
+// lists and of the starter lists.
+func Categories(lists []config.List) map[string]string {
 	out := make(map[string]string)
-	for _, o := range folder(dir).retired(lists) {
-		out[o.name] = config.IllegalTier
-	}
 	for _, c := range starter.Categories() {
 		out[starter.Name(c)] = c
 	}
@@ -209,6 +150,3 @@ func Categories(dir string, lists []config.List) map[string]string {
 	}
 	return out
 }
-
-// Categories is the function Categories for the folder and the present lists of u. It is safe for concurrent use.
-func (u *Updater) Categories() map[string]string { return Categories(u.dir, u.plan().Lists) }

@@ -16,7 +16,7 @@ const (
 	Stale                // older: the last good copy is in use
 	Never                // no usable copy: the list blocks nothing
 	Starter              // built in: as old as the program
-	Retired              // of the illegal tier, no longer configured: blocks until the set is compiled without it
+	Retired              // of the illegal tier, no longer configured: what keeps that tier says so
 	Held                 // at a version that a person chose: no newer one is looked for
 	Waiting              // the last good copy is in use; a newer version waits for a person
 )
@@ -76,7 +76,7 @@ func servedBy(l config.List, m meta) string {
 	return ""
 }
 
-// Status tells of every configured list in order, then of retired lists, then of the starter lists in use. It reads the state on disk, so it is
+// Status tells of every configured list in order, then of the starter lists in use. It reads the state on disk, so it is
 // right in another process too, and is safe for concurrent use.
 func (u *Updater) Status() []Status {
 	plan, now := u.plan(), u.now()
@@ -113,13 +113,6 @@ func (u *Updater) Status() []Status {
 			s.State = Stale
 		}
 		out = append(out, s)
-	}
-	for _, o := range f.retired(plan.Lists) {
-		m := o.meta
-		out = append(out, Status{
-			Name: o.name, Category: m.Config.Category, Source: m.Source, State: Retired, Rules: m.Rules, Problems: m.Problems,
-			Fetched: m.Fetched, Checked: m.Checked, Age: max(0, now.Sub(m.Checked)),
-		})
 	}
 	for _, c := range plan.starters(func(list string) bool { return without[list] }) {
 		n := 0

@@ -56,7 +56,6 @@ type Updater struct {
 	have     []blocklist.Info
 	haveOf   string // stamp of the current.set that have describes
 	compile  compileState
-	gone     []string // lists of the illegal tier whose end was logged
 }
 
 // compileState is what came of the last compilation.
@@ -76,11 +75,10 @@ func New(dir string, lists []config.List, cfg config.Update) *Updater {
 }
 
 // SetLists takes another configuration and has Run act on it at once. A list that only got another name keeps its copy.
-// Files of lists that are no longer configured go after a compilation in which every configured list has a usable copy;
-// until a configured list of the illegal tier has one, those that left that tier stay in the set (Retired).
+// Files of lists that are no longer configured go after a compilation in which every configured list has a usable copy.
 func (u *Updater) SetLists(lists []config.List, cfg config.Update) {
 	u.mu.Lock()
-	u.lists, u.cfg, u.outdated, u.gone = slices.Clone(lists), cfg, true, nil
+	u.lists, u.cfg, u.outdated = slices.Clone(lists), cfg, true
 	u.mu.Unlock()
 	u.Kick()
 }

@@ -95,7 +95,7 @@ func compile(ctx context.Context, file, data, group, dir string) (*box, error) {
 	if b.set, err = blocklist.Open(filepath.Join(dir, "current.set")); err != nil {
 		return nil, err
 	}
-	categories := update.Categories(dir, lists)
+	categories := update.Categories(lists)
 	if b.policy, err = policy.Compile(cfg, b.set.Lists(), categories, nil); err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func refused(path string, err error) error {
 // categories gives the category of each list that the box may serve from under cfg, by its name. Those of the illegal
 // tier are not among them: they are kept by themselves.
 func categories(cfg *config.Config) map[string]string {
-	return update.Categories(listsDir(cfg), openLists(cfg))
+	return update.Categories(openLists(cfg))
 }
 
 // openLists are the lists that are kept as they come: all but those of the illegal tier.
