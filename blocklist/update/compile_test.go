@@ -400,7 +400,7 @@ func TestPlanTravels(t *testing.T) {
 		Mirrors: []string{"https://mirror.example/"}, MinisignKey: "key", Signature: "https://lists.example/signature",
 		MaxShrink: 3, MaxGrowth: 4, MaxConflicts: 5, Accept: []domain.Name{"sch.uk"},
 	}}
-	if n := reflect.TypeFor[planned]().NumField(); n != reflect.TypeFor[config.List]().NumField()-1 { // max_age is for Status alone
+	if n := reflect.TypeFor[planned]().NumField(); n != reflect.TypeFor[config.List]().NumField()-2 { // max_age is for Status alone, auth_file for fetching
 		t.Errorf("%d settings of a list travel", n)
 	}
 	var b bytes.Buffer
