@@ -95,14 +95,14 @@ func (k *Keeper) Kick() {
 // Run keeps the lists fresh until ctx ends, and then returns nil. What fails is logged, kept in Status and tried again.
 func (k *Keeper) Run(ctx context.Context) error {
 	again := false // also what failed before its time
-	for {
+	for ctx.Err() == nil {
 		now := k.now()
 		pick := func(l config.List, m *look) bool {
 			return !due(l, m, now).After(now) || again && m.Failures > 0
 		}
 		errs, err := k.round(ctx, pick, false, nil)
 		if ctx.Err() != nil {
-			return nil
+			break // a stop is no failure
 		}
 		for _, e := range errs {
 			k.log().Warn("list of the illegal tier not updated", "list", e.List, "err", e.Err)
@@ -114,7 +114,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil
 		case <-timer.C:
 			again = false
 		case <-k.kick:
@@ -122,6 +121,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			again = true
 		}
 	}
+	return nil
 }
 
 // Refresh looks at the named lists now, at all of them without a name. With accept, a version that looks too little like

@@ -46,10 +46,18 @@ var tierQuestions = []struct {
 	name  string
 	qtype uint16
 }{
-	{"listed-site.example", dns.TypeA}, {"LISTED-Site.eXample", dns.TypeAAAA}, {`\108isted-site.example`, dns.TypeA}, {"a.b.c.d.www.listed-site.example", dns.TypeA},
-	{"_443._tcp.listed-site.example", dns.TypeTLSA}, {"listed-site.example", dns.TypeHTTPS}, {"listed-site.example", dns.TypeTXT}, {"listed-site.example", dns.TypeNS},
-	{"xn--bcher-kva.listed-idn.example", dns.TypeA}, {"XN--BCHER-KVA.listed-idn.example", dns.TypeA},
-	{"alias.school.example", dns.TypeA}, {"service.school.example", dns.TypeHTTPS},
+	{"listed-site.example", dns.TypeA},
+	{"LISTED-Site.eXample", dns.TypeAAAA},
+	{`\108isted-site.example`, dns.TypeA},
+	{"a.b.c.d.www.listed-site.example", dns.TypeA},
+	{"_443._tcp.listed-site.example", dns.TypeTLSA},
+	{"listed-site.example", dns.TypeHTTPS},
+	{"listed-site.example", dns.TypeTXT},
+	{"listed-site.example", dns.TypeNS},
+	{"xn--bcher-kva.listed-idn.example", dns.TypeA},
+	{"XN--BCHER-KVA.listed-idn.example", dns.TypeA},
+	{"alias.school.example", dns.TypeA},
+	{"service.school.example", dns.TypeHTTPS},
 }
 
 // wantRefused asks everything for every group, and wants it refused as illegal.
@@ -150,7 +158,9 @@ func TestNobodyIsExempt(t *testing.T) {
 	config := base.write(t, dir)
 	b.reload(taken)
 	for _, args := range [][]string{
-		{"lists", "revert", "feed"}, {"lists", "refuse", "feed"}, {"illegal", "forget", "feed"},
+		{"lists", "revert", "feed"},
+		{"lists", "refuse", "feed"},
+		{"illegal", "forget", "feed"},
 		{"illegal", "forget", "feed", "--key", "/nowhere"},
 		{"changes", "propose", "allow", "listed-site.example", "--by", "A. Lead", "--why", "x", "--risk", "x"},
 	} {
@@ -231,8 +241,18 @@ func TestIllegalTierLeavesNoTrace(t *testing.T) {
 		t.Error("what passed is not counted")
 	}
 	for _, args := range [][]string{
-		{"illegal"}, {"illegal", "--json"}, {"illegal", "references"}, {"illegal", "references", "--json"}, {"lists"}, {"lists", "--json"}, {"lists", "update"},
-		{"log"}, {"alerts"}, {"check"}, {"audit", "verify"}, {"report", "--from", "2026-01-01", "--to", "today"},
+		{"illegal"},
+		{"illegal", "--json"},
+		{"illegal", "references"},
+		{"illegal", "references", "--json"},
+		{"lists"},
+		{"lists", "--json"},
+		{"lists", "update"},
+		{"log"},
+		{"alerts"},
+		{"check"},
+		{"audit", "verify"},
+		{"report", "--from", "2026-01-01", "--to", "today"},
 	} {
 		out, stderr, _ := invoke(t, dir, append(args, "--config", config)...)
 		said.WriteString(out + stderr)

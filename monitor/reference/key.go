@@ -57,7 +57,7 @@ func (k *Key) Lock(passphrase []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	locked := seal.Seal(nil, make([]byte, seal.NonceSize()), k.private[:], []byte(keyHead)) // one key, one text: no nonce is used twice
+	locked := seal.Seal(nil, salt[:seal.NonceSize()], k.private[:], []byte(keyHead))
 	enc := base64.StdEncoding.EncodeToString
 	return fmt.Appendf(nil, "%s\n%s\n%s\n", keyHead, enc(salt), enc(locked)), nil
 }
@@ -77,7 +77,7 @@ func Unlock(text, passphrase []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	private, err := open.Open(nil, make([]byte, open.NonceSize()), locked, []byte(keyHead))
+	private, err := open.Open(nil, salt[:open.NonceSize()], locked, []byte(keyHead))
 	if err != nil || len(private) != 32 {
 		return nil, ErrPassphrase
 	}
