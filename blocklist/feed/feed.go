@@ -96,32 +96,35 @@ func (k *Keeper) Kick() {
 func (k *Keeper) Run(ctx context.Context) error {
 	again := false // also what failed before its time
 	for ctx.Err() == nil {
-		now := k.now()
-		pick := func(l config.List, m *look) bool {
-			return !due(l, m, now).After(now) || again && m.Failures > 0
-		}
-		errs, err := k.round(ctx, pick, false, nil)
-		if ctx.Err() != nil {
-			break // a stop is no failure
-		}
-		for _, e := range errs {
-			k.log().Warn("list of the illegal tier not updated", "list", e.List, "err", e.Err)
-		}
-		if err != nil {
-			k.log().Error("the illegal tier cannot be looked after", "err", err)
-		}
-		timer := time.NewTimer(k.pause(err))
+		timer := time.NewTimer(k.attempt(ctx, again))
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 		case <-timer.C:
 			again = false
 		case <-k.kick:
-			timer.Stop()
 			again = true
 		}
+		timer.Stop()
 	}
 	return nil
+}
+
+// attempt is a round whose errors go to the log, and says how long to wait for the next.
+func (k *Keeper) attempt(ctx context.Context, again bool) time.Duration {
+	now := k.now()
+	errs, err := k.round(ctx, func(l config.List, m *look) bool {
+		return !due(l, m, now).After(now) || again && m.Failures > 0
+	}, false, nil)
+	if ctx.Err() != nil {
+		return 0 // a stop is no failure
+	}
+	for _, e := range errs {
+		k.log().Warn("list of the illegal tier not updated", "list", e.List, "err", e.Err)
+	}
+	if err != nil {
+		k.log().Error("the illegal tier cannot be looked after", "err", err)
+	}
+	return k.pause(err)
 }
 
 // Refresh looks at the named lists now, at all of them without a name. With accept, a version that looks too little like

@@ -293,6 +293,10 @@ func TestIllegalTierLeavesNoTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reviews, _ := filepath.Glob(filepath.Join(b.record(), "reports", "*.html"))
+	if len(reviews) != 1 || !strings.Contains(where[reviews[0]], "The illegal tier is enforced by feed (2 domains, 1 URL), fetched ") {
+		t.Errorf("the review %v does not say who enforces the tier", reviews)
+	}
 	if len(where) < 12 {
 		t.Fatalf("only %d files were written", len(where))
 	}

@@ -112,7 +112,7 @@ func tierWords(cfg *config.Config, lists []feed.Status) (words []string, enforce
 		words = append(words, "not enforced here: no licensed list")
 	}
 	if i := cfg.Illegal; i.Upstream != "" {
-		words = append(words, fmt.Sprintf("by upstream %s as the school states, confirmed %s", i.Upstream, i.Confirmed))
+		words = append(words, fmt.Sprintf("enforced by upstream %s as the school states, confirmed %s", i.Upstream, i.Confirmed))
 	}
 	return words, enforced
 }

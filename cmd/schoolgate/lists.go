@@ -209,7 +209,7 @@ func listUpdate(ctx context.Context, c *call, cfg *config.Config, o listOptions,
 	}
 	began := time.Now()
 	err = refreshAll(ctx, c, cfg, u, names)
-	all, unread := allStatus(ctx, cfg)
+	all, unread := allStatus(ctx, cfg, keeperOf(cfg))
 	if unread != nil {
 		return unread
 	}

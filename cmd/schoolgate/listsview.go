@@ -19,7 +19,7 @@ func listStatus(ctx context.Context, c *call, cfg *config.Config, o listOptions,
 	if o.refused {
 		return listRefused(c, updaterOf(cfg), names[0], o)
 	}
-	all, err := allStatus(ctx, cfg)
+	all, err := allStatus(ctx, cfg, keeperOf(cfg))
 	if err != nil {
 		return err
 	}

@@ -155,10 +155,12 @@ func writeTotals(ctx context.Context, cfg *config.Config, s *store.Reader, span 
 func reportSite(ctx context.Context, cfg *config.Config) (report.Site, error) {
 	site := report.NewSite(cfg, version, time.Now())
 	site.Lists = nil
-	status, err := allStatus(ctx, cfg)
+	k := keeperOf(cfg)
+	status, err := allStatus(ctx, cfg, k)
 	if err != nil {
 		return site, err
 	}
+	site.Tier, _ = tierWords(cfg, k.Status())
 	for _, s := range status {
 		site.Lists = append(site.Lists, report.List{
 			Name: s.Name, Category: s.Category, Entries: s.Rules, Fetched: s.Checked, Problem: s.Error, BuiltIn: s.State == update.Starter,

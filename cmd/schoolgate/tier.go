@@ -273,8 +273,7 @@ func tierStatus(k *feed.Keeper) (out []update.Status) {
 }
 
 // allStatus is the state of all lists, in the order of the configuration but for those of the tier, which come last.
-func allStatus(ctx context.Context, cfg *config.Config) ([]update.Status, error) {
-	k := keeperOf(cfg)
+func allStatus(ctx context.Context, cfg *config.Config, k *feed.Keeper) ([]update.Status, error) {
 	if _, err := k.Load(ctx); err != nil {
 		return nil, failed("run the command as the user schoolgate, or with sudo", "reading the illegal tier: %v", err)
 	}

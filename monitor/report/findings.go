@@ -149,6 +149,9 @@ func (c *count) tierFindings(say func(grave bool, where, link, format string, ar
 	case !c.loaded(config.IllegalTier):
 		say(true, where, link, "A licensed list of illegal material is configured, but nothing of it is known to be loaded: until that is mended, somebody else must enforce it.")
 	}
+	for _, words := range c.site.Tier {
+		say(false, where, link, "The illegal tier is %s.", words)
+	}
 }
 
 // uncovered are the gravest categories, but for the illegal tier, that no list is about: nothing can be refused in them.

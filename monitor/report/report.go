@@ -42,6 +42,7 @@ type Site struct {
 	Devices   []string // names in the configuration
 	Alerting  []string // categories that alert
 	Lists     []List
+	Tier      []string      // who enforces the illegal tier and when that was last proven, a sentence each without its full stop
 	Flush     time.Duration // the most that a power cut or crash loses of what was answered; 0 when not known
 
 	Changes      monitor.Head // of the log of changes; Count 0: there is none
