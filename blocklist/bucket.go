@@ -17,7 +17,7 @@ const (
 	sizeMask  = 1<<sizeBits - 1
 
 	maxBucket = 255 // bytes
-	slack     = 8   // bytes behind the last bucket, since tags are read eight at a time
+	slack     = 16  // bytes behind the last bucket, since tags and shapes are read sixteen at a time
 )
 
 // The index holds the sizes of buckets, a byte each, in groups after a 32-bit number: where the first of them begins.
@@ -30,11 +30,17 @@ const (
 func (s *Set) bucketAt(bucket uint64) (at, size int) {
 	i := bucket % indexGroup
 	group := (*[indexSize]byte)(s.index[bucket/indexGroup*indexSize:])
-	low := binary.LittleEndian.Uint64(group[4:]) & (1<<(8*i) - 1)
-	high := uint64(binary.LittleEndian.Uint32(group[12:])) & (1<<(8*max(i, 8)-64) - 1)
+	low, high := binary.LittleEndian.Uint64(group[4:]), uint64(binary.LittleEndian.Uint32(group[12:]))
+	return int(binary.LittleEndian.Uint32(group[:])) + sumBytes(low, high, int(i)), int(group[4+i])
+}
+
+// sumBytes is the sum of the first n bytes of two words, n < 16. Many numbers are summed at once, and no way is chosen by
+// how many there are: what a processor guesses wrongly costs it more than that.
+func sumBytes(low, high uint64, n int) int {
+	low &= 1<<(8*uint(n)) - 1
+	high &= 1<<(8*uint(max(n, 8)-8)) - 1
 	const even, ones = 0x00ff00ff00ff00ff, 0x0001000100010001
-	sizes := low&even + low>>8&even + high&even + high>>8&even
-	return int(binary.LittleEndian.Uint32(group[:])) + int(sizes*ones>>48), int(group[4+i])
+	return int((low&even + low>>8&even + high&even + high>>8&even) * ones >> 48)
 }
 
 // homeOf is the bucket that all names at w and below it that are in the set stand in, or begin to; ok is false if they
@@ -62,10 +68,10 @@ func (s *Set) search(h uint64, tag byte, w *domain.Wire, found func(code, first 
 			return // it is empty
 		}
 		n := int(b[0] & countMask)
-		for i := 0; i < n; i += 8 {
-			like := equalBytes(binary.LittleEndian.Uint64(b[1+i:]), tag, min(n-i, 8))
-			for ; like != 0; like &= like - 1 {
-				s.read(b, i+bits.TrailingZeros64(like)>>3, w, found)
+		for i := 0; i < n; i += 16 {
+			like := equalBytes(binary.LittleEndian.Uint64(b[1+i:]), tag) | equalBytes(binary.LittleEndian.Uint64(b[9+i:]), tag)<<8
+			for like &= 1<<(n-i) - 1; like != 0; like &= like - 1 {
+				s.read(b, i+bits.TrailingZeros64(like), w, found)
 			}
 		}
 		if b[0]&goesOn == 0 {
@@ -74,11 +80,11 @@ func (s *Set) search(h uint64, tag byte, w *domain.Wire, found func(code, first 
 	}
 }
 
-// equalBytes has the top bits set of those of the first n bytes of v that are b.
-func equalBytes(v uint64, b byte, n int) uint64 {
-	const ones, rest = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+// equalBytes has bit i set if byte i of v is b.
+func equalBytes(v uint64, b byte) uint64 {
+	const ones, rest, gather = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f, 0x0102040810204080
 	v ^= uint64(b) * ones
-	return ^(v&rest + rest | v | rest) & (1<<(8*n) - 1)
+	return ^(v&rest + rest | v | rest) >> 7 * gather >> 56
 }
 
 // read reads entry i of a bucket, and those that lean on it.
@@ -113,14 +119,16 @@ type entry struct {
 // entryAt reads entry i of a bucket.
 func (s *Set) entryAt(b []byte, i int) entry {
 	n := int(b[0] & countMask)
-	shapes := b[1+n:][:n]
-	at := 1 + 2*n
-	for _, shape := range shapes[:i] {
-		at += int(shape & sizeMask)
+	shapes := b[1+n:]
+	at, before := 1+2*n, i
+	for ; before > 15; before-- {
+		at += int(shapes[before-1] & sizeMask)
 	}
+	const sizes = sizeMask * 0x0101010101010101
+	at += sumBytes(binary.LittleEndian.Uint64(shapes)&sizes, binary.LittleEndian.Uint64(shapes[8:])&sizes, before)
 	e := entry{tag: b[1+i], labels: int(shapes[i] >> sizeBits)}
 	body := b[at:][:shapes[i]&sizeMask]
-	e.code, at = varint(body)
+	e.code, at = varint(binary.LittleEndian.Uint32(b[at:]))
 	if e.text = body[at:]; len(e.text) > 0 && e.text[0] == far {
 		at, size := binary.LittleEndian.Uint32(e.text[1:]), binary.LittleEndian.Uint16(e.text[5:])
 		e.text = s.far[at:][:size]
@@ -146,13 +154,12 @@ func (e *entry) begins(s *symbols, w *domain.Wire, right int) int {
 	return -1
 }
 
-// varint reads the number that b begins with, and says how long it is. Most are one byte.
-func varint(b []byte) (v, size int) {
-	if b[0] < 0x80 {
-		return int(b[0]), 1
-	}
-	long, n := binary.Uvarint(b)
-	return int(long), max(n, 1)
+// varint reads the number that four bytes begin with, seven bits in each and the top bit where it goes on, and says how
+// many it takes.
+func varint(v uint32) (number, size int) {
+	size = bits.TrailingZeros32(^v&0x80808080)/8 + 1
+	v = v&0x7f | v>>1&(0x7f<<7) | v>>2&(0x7f<<14) | v>>3&(0x7f<<21)
+	return int(v & (1<<(7*uint(size)) - 1)), size
 }
 
 // A code is the number of a record: where a top label stands among tops, after its length, and which tuple it is.
@@ -165,4 +172,9 @@ func (s *Set) topOf(code int) []byte {
 
 func (s *Set) tupleOf(code int) tuple {
 	return tupleAt(s.tuples, int(binary.LittleEndian.Uint32(s.codes[code*codeSize+4:])))
+}
+
+// says is what the tuple of a code says of a name, or of those below it.
+func (s *Set) says(code int, below bool) (block, except Mask) {
+	return reachAt(s.tuples, int(binary.LittleEndian.Uint32(s.codes[code*codeSize+4:])), below)
 }

@@ -1,7 +1,6 @@
 package blocklist
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,8 +23,9 @@ type Builder struct {
 	err    error // that ends all
 	wire   domain.Wire
 	path   []byte
-	tops   bins // rules at names of one label, in one bin
-	rules  bins // all others, by the hash of the last two labels
+	record []byte
+	tops   bins // rules at names of one label
+	rules  bins // all others
 	sample sample
 
 	perHome int // names in a bucket, on average: homeNames
@@ -68,15 +68,14 @@ func (b *Builder) Add(list int, r Rule) error {
 	if err := b.wire.SetName(r.Name); err != nil {
 		return fmt.Errorf("rule for %q: %w", r.Name, err)
 	}
-	var code [2]byte
-	binary.LittleEndian.PutUint16(code[:], uint16(newRuleCode(list, r.Scope, r.Except)))
 	b.path = appendPath(b.path[:0], &b.wire)
+	b.record = appendRule(b.record[:0], b.path, newRuleCode(list, r.Scope, r.Except))
 	if b.wire.Labels() == 1 {
-		b.err = b.tops.add(0, code[:], b.path)
+		b.err = b.tops.add(b.record)
 		return b.err
 	}
 	b.sample.add(b.path)
-	b.err = b.rules.add(siteHash(b.path), code[:], b.path)
+	b.err = b.rules.add(b.record)
 	return b.err
 }
 
@@ -98,10 +97,10 @@ func (b *Builder) finish(out sink) (head []byte, err error) {
 	b.err = ErrSpent
 	defer b.tops.close()
 	defer b.rules.close()
-	entries := newBins(b.rules.dir)
-	entries.piece = b.rules.piece
-	c := newCompiler(b.lists, learn(b.sample.texts()), entries, b.perHome)
-	defer c.entries.close()
+	units := newBins(b.rules.dir)
+	units.piece = b.rules.piece
+	c := newCompiler(b.lists, learn(b.sample.texts()), units, b.perHome)
+	defer c.units.close()
 	if err := c.read(&b.tops, &b.rules); err != nil {
 		return nil, err
 	}

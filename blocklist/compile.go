@@ -13,8 +13,9 @@ const (
 	maxGroup    = 4   // names that share a home, unless no label more tells them apart
 	maxUnit     = 128 // bytes of an entry and those that lean on it
 	homeNames   = 8   // names in a bucket, on average
-	heldBits    = 5   // of the filter, for each group
+	heldBits    = 6   // of the filter, for each name
 	crowdsBits  = 16
+	singleBits  = 16
 	longestCode = 3 // bytes that a code is reckoned to take before it is known
 )
 
@@ -24,13 +25,12 @@ const (
 type compiler struct {
 	lists   []Info
 	symbols *symbols
-	entries bins
+	units   bins
 	perHome int
 
 	names   int
-	groups  int
 	crowded []uint64         // hashes of crowds
-	above   map[string]tuple // rules at names of one label, which are read first
+	single  map[string]tuple // names of one label that are kept, and what is said of them
 
 	topAt    map[string]uint32 // in tops
 	tops     []byte
@@ -41,123 +41,120 @@ type compiler struct {
 
 	// What write makes.
 	homes        uint64
+	singles      filter
 	held, crowds filter
 	codes        []byte
 	index, far   []byte
 
-	text, coded, record []byte // lent, used again and again
+	// Used again and again.
+	sorted              records
+	kept                []name
+	above               []name // the one at work, from the root down, each with all that is said at it and above it
+	text, coded, record []byte
+	entries             unit
 }
 
 // pair is what a code stands for: the place of a top label, and the number of a tuple.
 type pair struct{ top, tuple uint32 }
 
-func newCompiler(lists []Info, s *symbols, entries bins, perHome int) *compiler {
+func newCompiler(lists []Info, s *symbols, units bins, perHome int) *compiler {
 	return &compiler{
-		lists: lists, symbols: s, entries: entries, perHome: perHome,
-		above: map[string]tuple{}, topAt: map[string]uint32{}, tupleIDs: map[tuple]uint32{}, pairs: map[pair]uint32{},
+		lists: lists, symbols: s, units: units, perHome: perHome,
+		single: map[string]tuple{}, topAt: map[string]uint32{}, tupleIDs: map[tuple]uint32{}, pairs: map[pair]uint32{},
 	}
 }
 
-// draftRule is a rule in a bin.
-type draftRule struct {
-	site uint64
-	path []byte
-	code ruleCode
-}
-
-// keptName is a name that is kept, and what is said of it.
-type keptName struct {
+// name is a name that is kept, and what is said of it.
+type name struct {
 	path  []byte
 	rules tuple
 }
 
 // read takes the rules at names of one label, then all others, and puts entries into bins.
 func (c *compiler) read(tops, others *bins) error {
-	if err := c.readBin(tops, 0); err != nil {
-		return err
-	}
-	for i := range binCount {
-		if err := c.readBin(others, i); err != nil {
+	for i := range 2 * binCount {
+		from := tops
+		if i >= binCount {
+			from = others
+		}
+		if err := from.take(i%binCount, &c.sorted); err != nil {
 			return err
+		}
+		for at := 0; at < len(c.sorted.order); {
+			h, size := c.sorted.order[at].hash, siteSize(rulePath(c.sorted.record(at)))
+			at = c.site(at)
+			if err := c.place(c.kept, size, h); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (c *compiler) readBin(from *bins, bin int) error {
-	var rules []draftRule
-	if err := from.take(bin, func(r []byte) {
-		path := r[2:]
-		rules = append(rules, draftRule{siteHash(path), path, ruleCode(binary.LittleEndian.Uint16(r))})
-	}); err != nil {
-		return err
-	}
-	slices.SortFunc(rules, func(a, b draftRule) int {
-		if a.site != b.site {
-			return cmp.Compare(a.site, b.site)
-		}
-		return cmp.Or(bytes.Compare(a.path, b.path), cmp.Compare(a.code, b.code))
-	})
-	var names []keptName
-	for len(rules) > 0 {
-		h, size := rules[0].site, siteSize(rules[0].path)
-		names, rules = c.site(names[:0], rules)
-		if err := c.place(names, size, h); err != nil {
-			return err
-		}
-	}
-	return nil
+// A rule in a bin: the hash of the last two labels of its name, its path, a zero, and its code. So rules of one name stand
+// together, and before those at names below it.
+
+func appendRule(b, path []byte, code ruleCode) []byte {
+	b = binary.BigEndian.AppendUint64(b, siteHash(path))
+	return binary.BigEndian.AppendUint16(append(append(b, path...), 0), uint16(code))
 }
 
-// site joins the rules of the first site, which is a name of two labels and all below it. It gives the names there that
-// are kept, each before those below it, and the rules of other sites.
-func (c *compiler) site(names []keptName, rules []draftRule) ([]keptName, []draftRule) {
-	first := rules[0].path
+func rulePath(r []byte) []byte { return r[hashSize : len(r)-3] }
+
+func ruleOf(r []byte) ruleCode { return ruleCode(binary.BigEndian.Uint16(r[len(r)-2:])) }
+
+// site joins the rules of a site, which is a name of two labels and all below it, and leaves the names that are kept in
+// c.kept, each before those below it. The rules begin with number at; it says where the next begin.
+func (c *compiler) site(at int) int {
+	c.kept, c.above = c.kept[:0], c.above[:0]
+	first := rulePath(c.sorted.record(at))
 	top, site := first[:firstLabel(first)], first[:siteSize(first)]
-	var above []keptName // names above, from the root down, each with all that is said at it and above it
-	if said, ok := c.above[string(top)]; ok {
-		above = append(above, keptName{top, said})
+	if said, ok := c.single[string(top)]; ok {
+		c.above = append(c.above, name{top, said})
 	}
-	for len(rules) > 0 && bytes.HasPrefix(rules[0].path, site) {
-		path := rules[0].path
-		var said tuple
-		said, rules = c.join(rules)
-		for len(above) > 0 && !bytes.HasPrefix(path, above[len(above)-1].path) {
-			above = above[:len(above)-1]
+	for at < len(c.sorted.order) {
+		path := rulePath(c.sorted.record(at))
+		if !bytes.HasPrefix(path, site) {
+			break
 		}
-		var already tuple
-		if n := len(above); n > 0 {
-			already = above[n-1].rules
+		var said, already tuple
+		said, at = c.join(at)
+		for len(c.above) > 0 && !bytes.HasPrefix(path, c.above[len(c.above)-1].path) {
+			c.above = c.above[:len(c.above)-1]
+		}
+		if n := len(c.above); n > 0 {
+			already = c.above[n-1].rules
 		}
 		if said = said.without(already); said == (tuple{}) {
 			continue
 		}
-		names = append(names, keptName{path, said})
-		above = append(above, keptName{path, said.or(already)})
+		c.kept = append(c.kept, name{path, said})
+		c.above = append(c.above, name{path, said.or(already)})
 		if len(path) == len(top) {
-			c.above[string(top)] = said
+			c.single[string(top)] = said
 		}
 	}
-	return names, rules
+	return at
 }
 
-// join joins the rules at the first name, and gives those at others.
-func (c *compiler) join(rules []draftRule) (t tuple, rest []draftRule) {
-	first := rules[0]
-	for i, r := range rules {
-		if !bytes.Equal(r.path, first.path) {
-			return t, rules[i:]
+// join joins the rules of the name of rule number at, and says where those of the next begin.
+func (c *compiler) join(at int) (t tuple, next int) {
+	path := rulePath(c.sorted.record(at))
+	for next = at; next < len(c.sorted.order); next++ {
+		r := c.sorted.record(next)
+		if !bytes.Equal(rulePath(r), path) {
+			break
 		}
-		if i == 0 || r.code != rules[i-1].code {
-			c.lists[r.code.list()].Rules++
-			t.add(r.code.list(), r.code.scope(), r.code.except())
+		if code := ruleOf(r); next == at || code != ruleOf(c.sorted.record(next-1)) {
+			c.lists[code.list()].Rules++
+			t.add(code.list(), code.scope(), code.except())
 		}
 	}
-	return t, nil
+	return t, next
 }
 
 // place finds homes for the names of a group, which is called by the first size bytes of their paths, with hash h.
-func (c *compiler) place(names []keptName, size int, h uint64) error {
+func (c *compiler) place(names []name, size int, h uint64) error {
 	if len(names) <= maxGroup {
 		return c.put(h, names)
 	}
@@ -184,31 +181,31 @@ func (c *compiler) place(names []keptName, size int, h uint64) error {
 }
 
 // put puts the entries of a group into the bin of its home, in units.
-func (c *compiler) put(h uint64, names []keptName) error {
-	if len(names) > 0 {
-		c.groups++
-	}
+func (c *compiler) put(h uint64, names []name) error {
 	for len(names) > 0 {
 		first := names[0].path
 		top := first[:firstLabel(first)]
-		c.record = binary.LittleEndian.AppendUint64(c.record[:0], h)
+		c.record = binary.BigEndian.AppendUint64(c.record[:0], h)
 		n := 0
 		for size := 0; n < len(names) && bytes.HasPrefix(names[n].path, first); n++ {
-			e := c.lean(names[n].path[len(first):])
+			var e entry
 			if n == 0 {
 				e = c.whole(first)
+			} else {
+				e = c.lean(names[n].path[len(first):])
 			}
 			if size += 2 + longestCode + len(e.text); n > 0 && size > maxUnit {
 				break
 			}
 			p := c.pair(top, names[n].rules)
 			c.uses[p]++
+			c.record = binary.LittleEndian.AppendUint32(c.record, uint32(pathHash(names[n].path)>>32))
 			c.record = binary.LittleEndian.AppendUint32(c.record, p)
 			c.record = append(c.record, e.tag, byte(e.labels))
 			c.record = binary.LittleEndian.AppendUint16(c.record, uint16(len(e.text)))
 			c.record = append(c.record, e.text...)
 		}
-		if err := c.entries.add(h, c.record); err != nil {
+		if err := c.units.add(c.record); err != nil {
 			return err
 		}
 		c.names += n
@@ -269,25 +266,23 @@ func (c *compiler) pair(top []byte, t tuple) uint32 {
 func (c *compiler) write(w *image) error {
 	code := c.rank()
 	c.homes = uint64(c.names/c.perHome + 1)
-	c.held, c.crowds = newFilter(c.groups, heldBits), newFilter(len(c.crowded), crowdsBits)
+	c.singles, c.held = newFilter(len(c.single), singleBits), newFilter(c.names, heldBits)
+	for top := range c.single {
+		h := siteHash([]byte(top))
+		c.singles.add(h, h)
+	}
+	c.crowds = newFilter(len(c.crowded), crowdsBits)
 	for _, h := range c.crowded {
-		c.crowds.add(h)
+		c.crowds.add(h, h)
 	}
 	p := packer{emit: w.write}
 	for i := range binCount {
-		var units []draftUnit
-		if err := c.entries.take(i, func(r []byte) {
-			units = append(units, draftUnit{binary.LittleEndian.Uint64(r), r[8:]})
-		}); err != nil {
+		if err := c.units.take(i, &c.sorted); err != nil {
 			return err
 		}
-		slices.SortFunc(units, func(a, b draftUnit) int {
-			return cmp.Or(cmp.Compare(a.home, b.home), bytes.Compare(a.record, b.record))
-		})
-		for _, u := range units {
-			c.held.add(u.home)
-			home, _ := bits.Mul64(u.home, c.homes)
-			if err := p.add(home, u.read(code)); err != nil {
+		for at, u := range c.sorted.order {
+			home, _ := bits.Mul64(u.hash, c.homes)
+			if err := p.add(home, c.unit(u.hash, c.sorted.record(at), code)); err != nil {
 				return err
 			}
 		}
@@ -297,23 +292,17 @@ func (c *compiler) write(w *image) error {
 	return err
 }
 
-// draftUnit is a unit in a bin.
-type draftUnit struct {
-	home   uint64 // hash
-	record []byte
-}
-
-// read gives the entries, with codes for pairs.
-func (u draftUnit) read(code []uint32) unit {
-	var entries unit
-	for r := u.record; len(r) > 0; {
-		size := int(binary.LittleEndian.Uint16(r[6:]))
-		entries = append(entries, entry{
-			tag: r[4], labels: int(r[5]), code: int(code[binary.LittleEndian.Uint32(r)]), text: r[8:][:size],
-		})
-		r = r[8+size:]
+// unit reads a record of hash h, with codes for pairs, and puts its names into the filter. It is lent.
+func (c *compiler) unit(h uint64, r []byte, code []uint32) unit {
+	c.entries = c.entries[:0]
+	for r = r[hashSize:]; len(r) > 0; {
+		name, id := binary.LittleEndian.Uint32(r), binary.LittleEndian.Uint32(r[4:])
+		c.held.add(h, uint64(name)<<32)
+		size := int(binary.LittleEndian.Uint16(r[10:]))
+		c.entries = append(c.entries, entry{tag: r[8], labels: int(r[9]), code: int(code[id]), text: r[12:][:size]})
+		r = r[12+size:]
 	}
-	return entries
+	return c.entries
 }
 
 // rank gives each pair its code. The most used have the lowest, since they are the shortest.

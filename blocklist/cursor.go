@@ -8,9 +8,12 @@ type cursor struct {
 	code   int
 	wire   []byte // the name, until next is called again
 
-	at    int // of the bucket
-	i     int // of the next entry in it
-	right []byte
+	at     int    // of the bucket
+	i      int    // of the next entry in it
+	right  []byte // the last name that did not lean
+	some   bool   // only entries of this tag
+	tag    byte
+	passes bool // over the entry, and those that lean on it
 }
 
 // from is a cursor before the first entry of a bucket.
@@ -19,27 +22,38 @@ func (s *Set) from(bucket uint64) *cursor {
 	return &cursor{s: s, bucket: bucket, at: at}
 }
 
+// only passes over entries of another tag, and those that lean on them.
+func (c *cursor) only(tag byte) { c.some, c.tag = true, tag }
+
 // next reads an entry; false at the end of the set.
 func (c *cursor) next() bool {
-	b := c.s.buckets[c.at:]
-	for ; len(b) > slack && c.i == int(b[0]&countMask); b = c.s.buckets[c.at:] {
-		_, size := c.s.bucketAt(c.bucket)
-		c.bucket, c.at, c.i, c.goesOn = c.bucket+1, c.at+size, 0, b[0]&goesOn != 0
+	for {
+		b := c.s.buckets[c.at:]
+		if len(b) <= slack {
+			return false
+		}
+		if c.i == int(b[0]&countMask) {
+			_, size := c.s.bucketAt(c.bucket)
+			c.bucket, c.at, c.i, c.goesOn = c.bucket+1, c.at+size, 0, b[0]&goesOn != 0
+			continue
+		}
+		i := c.i
+		c.i++
+		leans := b[1+i] == again
+		if c.passes = c.some && (leans && c.passes || !leans && b[1+i] != c.tag); c.passes {
+			continue
+		}
+		e := c.s.entryAt(b, i)
+		if !leans {
+			c.right = append(append(c.right[:0], c.s.topOf(e.code)...), 0)
+		}
+		c.wire = append(c.s.appendText(c.wire[:0], &e), c.right...)
+		if !leans {
+			c.right = append(c.right[:0], c.wire...)
+		}
+		c.code = e.code
+		return true
 	}
-	if len(b) <= slack {
-		return false
-	}
-	e := c.s.entryAt(b, c.i)
-	c.i++
-	if e.tag != again {
-		c.right = append(append(c.right[:0], c.s.topOf(e.code)...), 0)
-	}
-	c.wire = append(c.s.appendText(c.wire[:0], &e), c.right...)
-	if e.tag != again {
-		c.right = append(c.right[:0], c.wire...)
-	}
-	c.code = e.code
-	return true
 }
 
 // appendText appends what the text of an entry stands for, in wire form.

@@ -36,6 +36,7 @@ const (
 	sectionBuckets = iota
 	sectionIndex
 	sectionFar
+	sectionSingle
 	sectionHeld
 	sectionCrowds
 	sectionCodes
@@ -80,7 +81,7 @@ func (w *image) finish(c *compiler) ([]byte, error) {
 	}
 	section(sectionBuckets, headSize, w.size-headSize)
 	for i, b := range [...][]byte{
-		c.index, c.far, c.held, c.crowds, c.codes, c.tops, c.tuples, c.symbols.appendTo(nil), lists,
+		c.index, c.far, c.singles, c.held, c.crowds, c.codes, c.tops, c.tuples, c.symbols.appendTo(nil), lists,
 	} {
 		if err := w.write(make([]byte, -w.size&(sectionAlign-1))); err != nil {
 			return nil, err
@@ -251,7 +252,7 @@ func open(data []byte) (*Set, error) {
 	s := &Set{data: data, names: int(binary.LittleEndian.Uint64(head[32:])), homes: binary.LittleEndian.Uint64(head[40:])}
 	var symbols, lists []byte
 	for i, part := range [sections]*[]byte{
-		&s.buckets, &s.index, &s.far, (*[]byte)(&s.held), (*[]byte)(&s.crowds), &s.codes, &s.tops, &s.tuples, &symbols, &lists,
+		&s.buckets, &s.index, &s.far, (*[]byte)(&s.single), (*[]byte)(&s.held), (*[]byte)(&s.crowds), &s.codes, &s.tops, &s.tuples, &symbols, &lists,
 	} {
 		at := binary.LittleEndian.Uint64(head[headSections+16*i:])
 		size := binary.LittleEndian.Uint64(head[headSections+16*i+8:])
@@ -261,7 +262,7 @@ func open(data []byte) (*Set, error) {
 		*part = data[at:][:size:size]
 	}
 	if s.homes == 0 || uint64(len(s.index)) < s.homes/indexGroup*indexSize || len(s.index)%indexSize != 0 ||
-		len(s.held) < 8 || len(s.crowds) < 8 {
+		len(s.single) < filterLine || len(s.held) < filterLine || len(s.crowds) < filterLine {
 		return nil, fmt.Errorf("%w: sections that do not fit each other", ErrCorrupt)
 	}
 	var err error

@@ -40,20 +40,25 @@ const hashKey0, hashKey1 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 // result decides what stands where in files: it must not change within one version.
 //
 // Lengths of labels are what a processor cannot foresee, and a wrong guess costs it more than reading some bytes in vain.
-// So a label is read as its first and its last eight bytes, be they the same, be they beyond its end, and only a long one
-// asks for a loop.
+// So a label is read as its first, second and last eight bytes, be they the same, be they beyond its end, and only a long
+// one asks for a loop.
 func hashLabel(h uint64, label []byte) uint64 {
 	n := len(label)
-	if cap(label) < 8 {
-		label = append(make([]byte, 0, 8), label...)
+	if cap(label) < 16 {
+		label = append(make([]byte, 0, 16), label...)
 	}
 	all := label[:cap(label)]
-	first, last := binary.LittleEndian.Uint64(all), binary.LittleEndian.Uint64(all[max(n-8, 0):])
-	within := ^uint64(0) >> (64 - 8*min(n, 8))
-	for at := 8; at < n-8; at += 8 {
+	first, second := binary.LittleEndian.Uint64(all), binary.LittleEndian.Uint64(all[8:])
+	last := binary.LittleEndian.Uint64(all[max(n-8, 0):])
+	first &= ^uint64(0) >> (64 - 8*min(n, 8))
+	second &= 1<<(8*uint(max(n, 8)-8)) - 1
+	for at := 16; at < n-8; at += 8 {
 		hi, lo := bits.Mul64(h^binary.LittleEndian.Uint64(all[at:]), hashKey0)
 		h = hi ^ lo
 	}
-	hi, lo := bits.Mul64(h^first&within^hashKey0, bits.RotateLeft64(h, 32)^last&within^uint64(n)*hashKey1)
+	if n < 8 {
+		last = first
+	}
+	hi, lo := bits.Mul64(h^first^hashKey0, bits.RotateLeft64(h, 32)^last^second*hashKey0^uint64(n)*hashKey1)
 	return hi ^ lo
 }

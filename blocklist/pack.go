@@ -1,6 +1,9 @@
 package blocklist
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // unit is an entry with those that lean on it, of which a bucket has room.
 type unit []entry
@@ -31,13 +34,16 @@ type packer struct {
 	emit    func(bucket []byte) error
 	bucket  uint64 // at work
 	at      int    // where it will stand
-	waiting []unit // for it
-	bytes   []byte // of it, used again and again
-	index   []byte
-	far     []byte
+	waiting []unit // that it had no room for
+
+	tags, shapes, bodies []byte // of the bucket
+	bytes                []byte // all of it, used again and again
+
+	index []byte
+	far   []byte
 }
 
-// add takes the next unit.
+// add takes the next unit, which it lends.
 func (p *packer) add(home uint64, u unit) error {
 	for p.bucket < home {
 		if err := p.flush(); err != nil {
@@ -54,45 +60,53 @@ func (p *packer) add(home uint64, u unit) error {
 		p.far = append(p.far, e.text...)
 		e.text = text
 	}
+	if len(p.waiting) == 0 && p.put(u) {
+		return nil
+	}
+	u = slices.Clone(u)
+	for i := range u {
+		u[i].text = slices.Clone(u[i].text)
+	}
 	p.waiting = append(p.waiting, u)
 	return nil
 }
 
-// flush writes the bucket at work, with as many of the units that wait as there is room for, and begins the next.
+// put puts a unit into the bucket at work, if there is room.
+func (p *packer) put(u unit) bool {
+	if 1+2*len(p.tags)+len(p.bodies)+u.size() > maxBucket {
+		return false
+	}
+	for _, e := range u {
+		p.tags = append(p.tags, e.tag)
+		p.shapes = append(p.shapes, byte(e.labels<<sizeBits|e.bodySize()))
+		p.bodies = append(binary.AppendUvarint(p.bodies, uint64(e.code)), e.text...)
+	}
+	return true
+}
+
+// flush writes the bucket at work, and begins the next with what waits.
 func (p *packer) flush() error {
-	size, units, n := 1, 0, 0
-	for units < len(p.waiting) && size+p.waiting[units].size() <= maxBucket {
-		size += p.waiting[units].size()
-		n += len(p.waiting[units])
-		units++
+	head := byte(len(p.tags))
+	if len(p.waiting) > 0 {
+		head |= goesOn
 	}
-	b := append(p.bytes[:0], make([]byte, 1+2*n)...)
-	b[0] = byte(n)
-	if units < len(p.waiting) {
-		b[0] |= goesOn
-	}
-	i := 0
-	for _, u := range p.waiting[:units] {
-		for _, e := range u {
-			b[1+i], b[1+n+i] = e.tag, byte(e.labels<<sizeBits|e.bodySize())
-			b = append(binary.AppendUvarint(b, uint64(e.code)), e.text...)
-			i++
-		}
-	}
+	p.bytes = append(append(append(append(p.bytes[:0], head), p.tags...), p.shapes...), p.bodies...)
 	if p.bucket%indexGroup == 0 {
 		p.index = binary.LittleEndian.AppendUint32(p.index, uint32(p.at))
 	}
-	p.index = append(p.index, byte(size))
+	p.index = append(p.index, byte(len(p.bytes)))
 	p.bucket++
-	p.at += size
-	p.bytes = b
-	p.waiting = p.waiting[units:]
-	return p.emit(b)
+	p.at += len(p.bytes)
+	p.tags, p.shapes, p.bodies = p.tags[:0], p.shapes[:0], p.bodies[:0]
+	for len(p.waiting) > 0 && p.put(p.waiting[0]) {
+		p.waiting = p.waiting[1:]
+	}
+	return p.emit(p.bytes)
 }
 
 // finish writes buckets up to the last home, and as many more as it takes.
 func (p *packer) finish(homes uint64) error {
-	for p.bucket < homes || len(p.waiting) > 0 {
+	for p.bucket < homes || len(p.tags) > 0 {
 		if err := p.flush(); err != nil {
 			return err
 		}

@@ -31,11 +31,14 @@ func siteSize(path []byte) int {
 }
 
 // siteHash is the hash of the last two labels of a name, given its path, or of all there is.
-func siteHash(path []byte) uint64 {
-	top, site := firstLabel(path), siteSize(path)
-	h := hashLabel(0, path[1:top])
-	if top < site {
-		h = hashLabel(h, path[top+1:site])
+func siteHash(path []byte) uint64 { return pathHash(path[:siteSize(path)]) }
+
+// pathHash is the hash of a name, given its path.
+func pathHash(path []byte) (h uint64) {
+	for at := 0; at < len(path); {
+		end := at + firstLabel(path[at:])
+		h = hashLabel(h, path[at+1:end])
+		at = end
 	}
 	return h
 }

@@ -25,7 +25,7 @@ import (
 //	    hash of bad.example
 //	            │
 //	┌───────────┴───────┐
-//	│ held              │  a filter: is there a group of that name at all?
+//	│ held              │  a filter: is any of the three names there? (For names of one label there is another.)
 //	│ crowds            │  another: is it a crowd, so that games.bad.example has to be asked about too?
 //	│ index             │  where does bucket hash·homes/2⁶⁴ begin, and how long is it?
 //	└───────────┬───────┘
@@ -51,8 +51,9 @@ type Set struct {
 	buckets []byte
 	index   []byte
 	far     []byte // texts too long for a bucket
-	held    filter // names that groups are called by
-	crowds  filter // names of two labels or more
+	single  filter // names of one label that there are
+	held    filter // names of more
+	crowds  filter
 	codes   []byte
 	tops    []byte
 	tuples  []byte
@@ -95,12 +96,8 @@ func (s *Set) Lookup(w *domain.Wire) Mask {
 func (s *Set) LookupKey(k *Key) Mask {
 	var block, except Mask
 	s.find(k, func(code, first int) {
-		t := s.tupleOf(code)
-		if first == 0 {
-			block, except = block.Or(t.block.at), except.Or(t.except.at)
-		} else {
-			block, except = block.Or(t.block.below), except.Or(t.except.below)
-		}
+		b, e := s.says(code, first > 0)
+		block, except = block.Or(b), except.Or(e)
 	})
 	runtime.KeepAlive(s)
 	return block.Without(except)
@@ -109,27 +106,32 @@ func (s *Set) LookupKey(k *Key) Mask {
 // find calls found with the codes of a name and of all names above it that the set has, and with the labels that they
 // begin at, in no order and perhaps more than once.
 func (s *Set) find(k *Key, found func(code, first int)) {
-	w, h, tag := k.wire, uint64(0), byte(none)
-	last := w.Labels() - 1
-	for i := last; i >= 0; i-- {
-		switch i {
-		case last:
-			h = k.top
-		case last - 1:
-			h = k.site
-		default:
-			h = hashLabel(h, w.Label(i))
+	w := k.wire
+	top := w.Labels() - 1
+	if top >= 0 && s.single.has(k.top) {
+		s.search(k.top, none, w, found)
+	}
+	for i, h := top-1, k.site; i >= 0; {
+		if s.perhaps(h, w, i) {
+			s.search(h, s.symbols.tag(w.Label(top-1)), w, found)
 		}
-		if s.held.has(h) {
-			if i < last && tag == none {
-				tag = s.symbols.tag(w.Label(last - 1))
-			}
-			s.search(h, tag, w, found)
-		}
-		if i < last && !s.crowds.has(h) {
+		if !s.crowds.has(h) {
 			return
 		}
+		if i--; i >= 0 {
+			h = hashLabel(h, w.Label(i))
+		}
 	}
+}
+
+// perhaps is false if the group with hash h, called by what of w begins with label i, has neither w nor a name above it.
+func (s *Set) perhaps(h uint64, w *domain.Wire, i int) bool {
+	for line := s.held.line(h); !lineHas(line, h); h = hashLabel(h, w.Label(i)) {
+		if i--; i < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Why is every rule that speaks of n, with the lists that hold it, exceptions too, from the root down.
@@ -165,8 +167,12 @@ func (s *Set) Within(zone domain.Name) iter.Seq[Hit] {
 		}
 		defer runtime.KeepAlive(s)
 		home, alone := s.homeOf(&w)
+		c := s.from(home)
+		if n := w.Labels(); n > 1 {
+			c.only(s.symbols.tag(w.Label(n - 2)))
+		}
 		var hits []Hit
-		for c := s.from(home); c.next(); {
+		for c.next() {
 			if alone && c.bucket > home && !c.goesOn {
 				return
 			}

@@ -55,15 +55,23 @@ func (t tuple) appendTo(b []byte) []byte {
 }
 
 // tupleAt reads the file form of tuple id.
-func tupleAt(tuples []byte, id int) tuple {
-	b := tuples[id*tupleSize:][:tupleSize]
-	mask := func(i int) (m Mask) {
-		for w := range m {
-			m[w] = binary.LittleEndian.Uint64(b[(i*len(m)+w)*8:])
-		}
-		return m
+func tupleAt(tuples []byte, id int) (t tuple) {
+	t.block.at, t.except.at = reachAt(tuples, id, false)
+	t.block.below, t.except.below = reachAt(tuples, id, true)
+	return t
+}
+
+// reachAt reads what tuple id says of the name itself, or of all below it.
+func reachAt(tuples []byte, id int, below bool) (block, except Mask) {
+	b := (*[tupleSize]byte)(tuples[id*tupleSize:])
+	at := 0
+	if below {
+		at = tupleSize / 4
 	}
-	return tuple{reach{mask(0), mask(1)}, reach{mask(2), mask(3)}}
+	mask := func(at int) Mask {
+		return Mask{binary.LittleEndian.Uint64(b[at:]), binary.LittleEndian.Uint64(b[at+8:])}
+	}
+	return mask(at), mask(at + tupleSize/2)
 }
 
 // appendHits appends the rules of name that speak of names at it, below it, or either.

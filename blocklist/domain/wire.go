@@ -12,7 +12,7 @@ var (
 // walked from the right without another pass. It holds no pointer and is meant to be reused: Read and SetName overwrite
 // it. The zero value is not a name.
 type Wire struct {
-	buf    [MaxWire + 8]byte // the last eight are never written to: Padded
+	buf    [MaxWire + 16]byte // the last sixteen are never written to: Padded
 	off    [MaxLabels]uint8
 	n      uint8 // bytes used in buf, root label included
 	labels uint8
@@ -82,7 +82,7 @@ func (w *Wire) SetName(name Name) error {
 // Bytes is the whole name in wire form, root label included. It is borrowed: valid until w changes.
 func (w *Wire) Bytes() []byte { return w.buf[:w.n] }
 
-// Padded is Bytes with at least eight bytes more behind it, whatever they are, so that any part of the name can be read as
+// Padded is Bytes with at least sixteen bytes more behind it, whatever they are, so that any part of the name can be read as
 // whole words. Borrowed as Bytes.
 func (w *Wire) Padded() []byte { return w.buf[:] }
 
