@@ -41,6 +41,7 @@ category = %q
 source = %q
 format = "domains"
 every = "7d"
+max_size = "1 GB"
 `, p.port, p.http, p.upstream, p.file("state"), category, p.file("names"))
 			if err := write(p.file("schoolgate.toml"), conf); err != nil {
 				return nil, err

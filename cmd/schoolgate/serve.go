@@ -124,7 +124,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	// it neither takes their processors away when they wait, nor has the lanes wait for whoever writes the record.
 	runtime.GOMAXPROCS(cores + 1)
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50) // there is little garbage, and memory is what a small box is short of
+		debug.SetGCPercent(30) // there is little garbage, and memory is what a small box is short of
 	}
 	lanes := cores * len(cfg.DNS.Listen)
 	a.journal = journal.New(lanes, journal.DefaultCapacity)
