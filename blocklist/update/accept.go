@@ -34,32 +34,33 @@ func (c *compiler) prepare(l config.List) (*entry, error) {
 		return nil, err
 	}
 	if e.path == "" {
-		if err := c.lastGood(e); err != nil {
-			return nil, err
-		}
+		c.lastGood(e)
 	}
 	e.info = infoOf(l, e.now)
 	return e, c.note(e)
 }
 
-// lastGood takes the last good copy, if there is one, and notices when it is not what the .meta file says.
-func (c *compiler) lastGood(e *entry) error {
+// lastGood takes the last good copy, if there is one, and notices when it is not what the .meta file says. One that the
+// disk does not give back is fetched again, and stops no other list.
+func (c *compiler) lastGood(e *entry) {
 	if !c.dir.hasRaw(e.list.Name) {
 		if e.err == nil {
 			e.err = ErrNoCopy
 		}
-		return nil
+		return
 	}
-	e.path = c.dir.raw(e.list.Name)
-	size, hexSum, err := sum(e.path)
+	path := c.dir.raw(e.list.Name)
+	size, hexSum, err := sum(path)
 	if err != nil {
-		return err
+		e.now.Broken = infoDigest(e.now.SHA256, e.list)
+		e.refuse(errors.Join(e.err, err), false, c)
+		return
 	}
+	e.path = path
 	if hexSum != e.now.SHA256 {
 		e.now.SHA256, e.now.Size, e.now.Rules = hexSum, size, 0
 		e.now.ETag, e.now.LastModified = "", "" // they belong to other bytes
 	}
-	return nil
 }
 
 // prepareRemote looks at the version that was fetched, if one waits.
@@ -70,12 +71,15 @@ func (c *compiler) prepareRemote(e *entry) error {
 		os.Remove(next) // nobody knows what it is
 		return nil
 	}
-	if c.intact(next, *cand) && cand.SourceID == identity(e.list) {
+	if intact(next, *cand) && cand.SourceID == identity(e.list) {
 		if err := c.accept(e, *cand); err != nil {
 			return err
 		}
-	} else if c.intact(c.dir.raw(e.list.Name), *cand) {
-		e.take(*cand) // accepted just before a power cut
+	} else if intact(c.dir.raw(e.list.Name), *cand) { // accepted just before a power cut
+		if err := c.keepBefore(e, *cand); err != nil {
+			return err
+		}
+		e.take(*cand)
 	} else {
 		e.refuse(errDamaged, false, c)
 	}
@@ -185,20 +189,30 @@ func (c *compiler) park(e *entry, cand version) error {
 	if err := rename(c.dir.next(e.list.Name), c.dir.wait(e.list.Name)); err != nil {
 		return err
 	}
+	cand.Judged = judgedBy(e.list)
 	e.now.Waiting = &cand
 	e.now.Attempted, e.now.Error, e.now.Failures, e.now.Refused = c.now, "", 0, false
 	e.err = &WaitingError{New: cand.Conflicts.New, Limit: e.list.MaxConflicts}
 	return nil
 }
 
-// keepBefore keeps the last good copy beside the version that takes its place.
+// keepBefore keeps the last good copy beside the version that takes its place. A power cut may have parted the files from
+// what is known of them, so each is looked for by its digest.
 func (c *compiler) keepBefore(e *entry, cand version) error {
-	if !c.dir.hasRaw(e.list.Name) || cand.SHA256 == e.now.SHA256 {
-		return nil
-	}
+	raw, old := c.dir.raw(e.list.Name), c.dir.old(e.list.Name)
 	before := e.now.current()
-	if err := link(c.dir.raw(e.list.Name), c.dir.old(e.list.Name)); err != nil {
-		return err
+	if cand.SHA256 == before.SHA256 && e.now.Before != nil {
+		before = *e.now.Before
+	}
+	switch {
+	case cand.SHA256 == before.SHA256:
+		return nil
+	case intact(raw, before):
+		if err := link(raw, old); err != nil {
+			return err
+		}
+	case !intact(old, before):
+		return nil
 	}
 	e.now.Before = &before
 	return nil
@@ -218,11 +232,6 @@ func (c *compiler) blame(e *entry, cand version) (all bool) {
 	}
 	e.now.Bad = nil
 	return true
-}
-
-func (c *compiler) intact(path string, v version) bool {
-	size, hexSum, err := sum(path)
-	return err == nil && size == v.Size && hexSum == v.SHA256
 }
 
 // comparable says whether a version is a newer one of the same source.
@@ -301,7 +310,7 @@ func (c *compiler) copyIn(l config.List) (version, error) {
 	if l.MinisignKey != "" {
 		text, err := readSignatureFile(signatureOf(l, l.Source))
 		if err == nil {
-			err = verify(l.MinisignKey, text, out.Name())
+			_, err = verify(l.MinisignKey, text, out.Name())
 		}
 		if err != nil {
 			return version{}, err

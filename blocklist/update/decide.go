@@ -57,11 +57,15 @@ func (u *Updater) Revert(ctx context.Context, list, to string, progress func(Pro
 
 // exchange makes the version before the last good copy, and the other way round.
 func (f folder) exchange(l config.List, m *meta) error {
-	size, hexSum, err := sum(f.old(l.Name))
-	if err != nil || size != m.Before.Size || hexSum != m.Before.SHA256 {
+	newer, older := m.current(), *m.Before
+	m.use(older)
+	m.Before = &newer
+	switch {
+	case intact(f.raw(l.Name), older):
+		return nil // a power cut came between the files and what is known of them, when this was done before
+	case !intact(f.old(l.Name), older):
 		return fmt.Errorf("%w: its file was lost or damaged", ErrNoVersion)
 	}
-	newer, older := m.current(), *m.Before
 	aside := f.old(l.Name) + tempMark + "1"
 	if err := link(f.raw(l.Name), aside); err != nil {
 		return err
@@ -69,12 +73,7 @@ func (f folder) exchange(l config.List, m *meta) error {
 	if err := rename(f.old(l.Name), f.raw(l.Name)); err != nil {
 		return err
 	}
-	if err := rename(aside, f.old(l.Name)); err != nil {
-		return err
-	}
-	m.use(older)
-	m.Before = &newer
-	return nil
+	return rename(aside, f.old(l.Name))
 }
 
 // Resume ends what Revert began, and looks at the source at once.

@@ -42,6 +42,7 @@ type meta struct {
 	LastModified string    `json:"last_modified,omitempty"`
 	SHA256       string    `json:"sha256,omitempty"` // of the last good copy; of a directory its fingerprint
 	Size         int64     `json:"size,omitempty"`
+	Signed       int64     `json:"signed,omitempty"`      // Unix seconds, as its maker says under the signature; 0 for no word of it
 	Fingerprint  string    `json:"fingerprint,omitempty"` // local sources: as last looked at
 	Reading      string    `json:"reading,omitempty"`     // how Rules was counted
 	Rules        int       `json:"rules,omitempty"`
@@ -75,9 +76,11 @@ type version struct {
 	LastModified string    `json:"last_modified,omitempty"`
 	SHA256       string    `json:"sha256"`
 	Size         int64     `json:"size"`
+	Signed       int64     `json:"signed,omitempty"`
 	Rules        int       `json:"rules,omitempty"` // 0 until it was read
 	Fetched      time.Time `json:"fetched"`
 	Trusted      bool      `json:"trusted,omitempty"` // it may shrink and conflict: a person vouches for it
+	Judged       string    `json:"judged,omitempty"`  // one that waits for a person: by which limits, as judgedBy gives them
 
 	Conflicts Conflicts `json:"conflicts,omitzero"`
 }
@@ -91,7 +94,7 @@ type hold struct {
 // current describes the last good copy.
 func (m *meta) current() version {
 	return version{
-		SourceID: m.SourceID, From: m.From, ETag: m.ETag, LastModified: m.LastModified, SHA256: m.SHA256, Size: m.Size,
+		SourceID: m.SourceID, From: m.From, ETag: m.ETag, LastModified: m.LastModified, SHA256: m.SHA256, Size: m.Size, Signed: m.Signed,
 		Rules: m.Rules, Fetched: m.Fetched, Conflicts: m.Conflicts,
 	}
 }
@@ -99,7 +102,7 @@ func (m *meta) current() version {
 // use notes that the last good copy is what v describes.
 func (m *meta) use(v version) {
 	m.SourceID, m.From, m.ETag, m.LastModified = v.SourceID, v.From, v.ETag, v.LastModified
-	m.SHA256, m.Size, m.Rules, m.Fetched, m.Conflicts = v.SHA256, v.Size, v.Rules, v.Fetched, v.Conflicts
+	m.SHA256, m.Size, m.Signed, m.Rules, m.Fetched, m.Conflicts = v.SHA256, v.Size, v.Signed, v.Rules, v.Fetched, v.Conflicts
 	m.Reading, m.Skipped = "", nil
 }
 
@@ -360,6 +363,12 @@ func sum(path string) (size int64, hexSum string, err error) {
 	h := sha256.New()
 	size, err = io.Copy(h, file)
 	return size, hex.EncodeToString(h.Sum(nil)), err
+}
+
+// intact says whether a file is what v describes, byte for byte.
+func intact(path string, v version) bool {
+	size, hexSum, err := sum(path)
+	return err == nil && size == v.Size && hexSum == v.SHA256
 }
 
 // stamp identifies one version of a file without reading it; "" when there is none.

@@ -147,8 +147,11 @@ func (u *Updater) lookThere(ctx context.Context, get *fetcher, l config.List, ad
 		return err
 	}
 	if l.MinisignKey != "" {
-		if err := u.verify(ctx, get, l, address, out.Name()); err != nil {
+		if v.Signed, err = u.verify(ctx, get, l, address, out.Name()); err != nil {
 			return err
+		}
+		if v.Signed != 0 && m.SourceID == v.SourceID && v.Signed < m.Signed {
+			return &SignatureError{"it is older than that of the version in use, as when an old version is played back"}
 		}
 	}
 	if err := out.commit(); err != nil {
@@ -162,6 +165,8 @@ func (u *Updater) lookThere(ctx context.Context, get *fetcher, l config.List, ad
 func (f folder) newest(l config.List, m *meta) *version {
 	v := m.current()
 	switch {
+	case f.waits(l, *m) && m.Waiting.Judged != judgedBy(l):
+		return nil // by other limits it may not have to wait
 	case f.waits(l, *m):
 		return m.Waiting
 	case m.Declined != nil && m.Declined.SourceID == identity(l):
@@ -184,7 +189,7 @@ func (u *Updater) known(f folder, l config.List, m *meta, v version, unchanged b
 	has := func(o *version) bool { return o != nil && o.SourceID == v.SourceID && o.SHA256 == v.SHA256 }
 	current := m.current()
 	switch {
-	case has(m.Waiting) && f.waits(l, *m):
+	case has(m.Waiting) && f.waits(l, *m) && m.Waiting.Judged == judgedBy(l):
 		return true, &WaitingError{New: m.Waiting.Conflicts.New, Limit: l.MaxConflicts}
 	case has(m.Declined):
 		return true, ErrDeclined
@@ -200,12 +205,12 @@ func (u *Updater) known(f folder, l config.List, m *meta, v version, unchanged b
 	return false, nil
 }
 
-// verify fetches the signature of what was fetched from address to path, and checks it.
-func (u *Updater) verify(ctx context.Context, get *fetcher, l config.List, address, path string) error {
+// verify fetches the signature of what was fetched from address to path, checks it, and gives the time in it.
+func (u *Updater) verify(ctx context.Context, get *fetcher, l config.List, address, path string) (made int64, err error) {
 	var text bytes.Buffer
 	q := request{source: signatureOf(l, address), limit: maxSignature, verbatim: true}
 	if _, err := get.fetch(ctx, q, &text); err != nil {
-		return fmt.Errorf("fetching the signature: %w", err)
+		return 0, fmt.Errorf("fetching the signature: %w", err)
 	}
 	return verify(l.MinisignKey, text.String(), path)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/blake2b"
@@ -81,30 +82,41 @@ func readSignature(text string) (signature, error) {
 	return s, nil
 }
 
-// verify says whether text is a good signature, by the key, of the file at path. Its errors are SignatureErrors and those
-// of reading the file.
-func verify(key, text, path string) error {
+// verify says whether text is a good signature, by the key, of the file at path, and when it was made as its maker says, in
+// Unix seconds, 0 for no word of it. Its errors are SignatureErrors and those of reading the file.
+func verify(key, text, path string) (made int64, err error) {
 	k, err := readPublicKey(key)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s, err := readSignature(text)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if s.id != k.id {
-		return &SignatureError{fmt.Sprintf("it was made with the key %X, minisign_key is %X", reversed(s.id), reversed(k.id))}
+		return 0, &SignatureError{fmt.Sprintf("it was made with the key %X, minisign_key is %X", reversed(s.id), reversed(k.id))}
 	}
 	message, err := signed(path, s.hashed)
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case !ed25519.Verify(k.key, message, s.sig):
-		return &SignatureError{"it is of another version of the source, or the source was changed"}
+		return 0, &SignatureError{"it is of another version of the source, or the source was changed"}
 	case !ed25519.Verify(k.key, append(bytes.Clone(s.sig), s.trusted...), s.global):
-		return &SignatureError{"its trusted comment was changed"}
+		return 0, &SignatureError{"its trusted comment was changed"}
 	}
-	return nil
+	return s.made(), nil
+}
+
+// made reads the time that minisign writes into trusted comments, in Unix seconds; 0 without one.
+func (s signature) made() int64 {
+	at, _ := strings.CutPrefix(s.trusted, "timestamp:")
+	at, _, _ = strings.Cut(at, "\t")
+	n, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // signed is what the signature of a file is made over.

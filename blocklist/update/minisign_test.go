@@ -3,6 +3,7 @@ package update
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,9 @@ func (m maker) key() string {
 	return base64.StdEncoding.EncodeToString([]byte("Ed" + m.id + string(m.secret.Public().(ed25519.PublicKey))))
 }
 
-func (m maker) sign(text string, legacy bool) string {
+func (m maker) sign(text string, legacy bool) string { return m.signAt(text, legacy, 1790000000) }
+
+func (m maker) signAt(text string, legacy bool, at int64) string {
 	kind, message := "ED", []byte(text)
 	if legacy {
 		kind = "Ed"
@@ -37,7 +40,7 @@ func (m maker) sign(text string, legacy bool) string {
 		message = sum[:]
 	}
 	sig := ed25519.Sign(m.secret, message)
-	comment := "timestamp:1790000000\tfile:list.txt"
+	comment := fmt.Sprintf("timestamp:%d\tfile:list.txt", at)
 	global := ed25519.Sign(m.secret, append(sig[:len(sig):len(sig)], comment...))
 	return "untrusted comment: signature from a test\n" + base64.StdEncoding.EncodeToString([]byte(kind+m.id+string(sig))) +
 		"\ntrusted comment: " + comment + "\n" + base64.StdEncoding.EncodeToString(global) + "\n"
@@ -78,7 +81,7 @@ func TestVerify(t *testing.T) {
 		{"nothing", m.key(), "", goodList, "no signature of minisign"},
 		{"no key", "RWQ", good, goodList, "no public key"},
 	} {
-		err := verify(tc.key, tc.text, put(t, filepath.Join(t.TempDir(), "list"), tc.file))
+		_, err := verify(tc.key, tc.text, put(t, filepath.Join(t.TempDir(), "list"), tc.file))
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		}
@@ -160,4 +163,37 @@ func TestRefreshSignedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "own", []string{"own"}, holders(t, last(), "game.example"))
+}
+
+// TestReplay: an old version under its own good signature does not come back, unless a person goes back to it.
+func TestReplay(t *testing.T) {
+	t.Parallel() // the time goes into waiting for the disk
+	m := newMaker(t, "ABCDEFGH")
+	s := newSite(t)
+	first, second := names("game", 10), names("game", 12)
+	l := s.list("games", "gaming")
+	l.MinisignKey = m.key()
+	u, last := updater(t, t.TempDir(), l)
+	for i, body := range []string{first, second} {
+		s.set("games", body, 0)
+		s.set("games.minisig", m.signAt(body, false, 1790000000+int64(i)), 0)
+		if err := u.Refresh(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.set("games", first, 0)
+	s.set("games.minisig", m.signAt(first, false, 1790000000), 0)
+	if err := u.Refresh(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "played back") {
+		t.Errorf("got %v", err)
+	}
+	expect(t, "in use", []string{"games"}, holders(t, last(), "game11.example"))
+
+	// Signed anew it is what the maker wants now, and so is one that says no time.
+	for name, sig := range map[string]string{"anew": m.signAt(first, false, 1790000002), "no time": m.signAt(first, true, 0)} {
+		s.set("games.minisig", sig, 0)
+		if err := u.Refresh(t.Context(), nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	expect(t, "signed anew", []string{}, holders(t, last(), "game11.example"))
 }

@@ -37,12 +37,7 @@ func (u *Updater) round(ctx context.Context, pick picker, progress func(Progress
 	defer u.release()
 	f := folder(u.dir)
 	plan, now := u.plan(), u.now()
-	var picked []config.List
-	for _, l := range plan.Lists {
-		if pick(l, f.readMeta(l.Name), now) {
-			picked = append(picked, l)
-		}
-	}
+	picked := f.picked(plan.Lists, pick, now)
 	if len(picked) == 0 && !u.stale(now) {
 		return nil, u.adopt()
 	}
@@ -51,7 +46,18 @@ func (u *Updater) round(ctx context.Context, pick picker, progress func(Progress
 		return nil, err
 	}
 	defer unlock()
-	return u.work(ctx, plan, picked, progress)
+	// While this process waited, another may have looked at a list, or a person had it held.
+	return u.work(ctx, plan, f.picked(picked, pick, u.now()), progress)
+}
+
+// picked gives the lists that are to be looked at now.
+func (f folder) picked(lists []config.List, pick picker, now time.Time) (out []config.List) {
+	for _, l := range lists {
+		if pick(l, f.readMeta(l.Name), now) {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // take waits for this Updater's turn to work in the folder.
@@ -201,9 +207,7 @@ func (u *Updater) bring(ctx context.Context, p Plan) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		for _, l := range p.Lists {
-			f.drop(l.Name, u.now())
-		}
+		f.dropFirst(p.Lists, u.now())
 		u.settle(err, true)
 		return err
 	}
@@ -256,15 +260,19 @@ func (u *Updater) settle(err error, compiled bool) {
 	}
 }
 
-// drop throws away a version that waits to be read.
-func (f folder) drop(list string, now time.Time) {
-	m := f.readMeta(list)
-	if m.Candidate == nil {
+// dropFirst throws away the first version that waits to be read: versions are read in the order of the lists, so it is
+// the one that a compilation broke off at, if one was. Those behind it are read the next time.
+func (f folder) dropFirst(lists []config.List, now time.Time) {
+	for _, l := range lists {
+		m := f.readMeta(l.Name)
+		if m.Candidate == nil {
+			continue
+		}
+		m.Candidate = nil
+		m.fail(errDropped, true, now)
+		if f.writeMeta(l.Name, m) == nil {
+			os.Remove(f.next(l.Name))
+		}
 		return
-	}
-	m.Candidate = nil
-	m.fail(errDropped, true, now)
-	if f.writeMeta(list, m) == nil {
-		os.Remove(f.next(list))
 	}
 }

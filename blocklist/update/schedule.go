@@ -14,6 +14,10 @@ const (
 	refusedRetry = 6 * time.Hour // when the content was refused: no need to fetch the same bytes every hour
 )
 
+// clockSlack is how far in the future a time may lie. One further off was noted while the clock was wrong, as on a board
+// without one, and says nothing.
+const clockSlack = time.Minute
+
 // due is when a list is to be looked at next. It depends on nothing but its arguments, so that a restart neither forgets
 // a back-off nor skips a day: what fell due while the machine was off is due now. Up to a tenth of the time is taken off
 // at random, so that many boxes do not ask one server in the same minute.
@@ -21,8 +25,7 @@ func due(l config.List, m meta, now time.Time) time.Time {
 	if m.Held != nil {
 		return now.Add(every(l)) // a person says when
 	}
-	// A last try in the future was noted while the clock was wrong, as on a board without one.
-	if m.AskedID != identity(l) || m.Attempted.After(now.Add(time.Minute)) {
+	if m.AskedID != identity(l) || m.Attempted.After(now.Add(clockSlack)) {
 		return now
 	}
 	wait := every(l)

@@ -86,6 +86,9 @@ func reading(l config.List) string {
 	return digest(parts...)[:16]
 }
 
+// judgedBy tells apart the limits by which a version has to wait for a person.
+func judgedBy(l config.List) string { return digest(reading(l), fmt.Sprint(l.MaxConflicts))[:16] }
+
 // digest is the SHA-256 of the parts, their borders included.
 func digest(parts ...string) string {
 	h := sha256.New()

@@ -109,7 +109,7 @@ func (u *Updater) Status() []Status {
 			s.State, s.HeldSince, s.HeldBy, s.Next = Held, m.Held.At, m.Held.By, time.Time{}
 		case s.Waiting != nil:
 			s.State = Waiting
-		case s.Age > maxAge(l) || m.Checked.IsZero():
+		case s.Age > maxAge(l) || m.Checked.IsZero() || m.Checked.After(now.Add(clockSlack)):
 			s.State = Stale
 		}
 		out = append(out, s)

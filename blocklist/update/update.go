@@ -181,7 +181,11 @@ func (u *Updater) pause() time.Duration {
 	now := u.now()
 	wait := longestSleep
 	for _, l := range u.plan().Lists {
-		wait = min(wait, due(l, folder(u.dir).readMeta(l.Name), now).Sub(now))
+		next := due(l, folder(u.dir).readMeta(l.Name), now).Sub(now)
+		if next <= 0 { // it was looked at just now, and a full disk did not let that be noted
+			next = min(every(l), firstRetry)
+		}
+		wait = min(wait, next)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
