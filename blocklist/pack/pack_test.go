@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/publicsuffix"
 
 	"schoolgate/blocklist/domain"
 )
@@ -68,6 +69,7 @@ func TestNobodysPlatform(t *testing.T) {
 		"someone.github.io", "someone.blogspot.com", "someone.wordpress.com", "someone.tumblr.com", "d111111abcdef8.cloudfront.net",
 		"bucket.s3.amazonaws.com", "site.azurewebsites.net", "site.pages.dev", "site.netlify.app", "sites.google.com",
 		"storage.googleapis.com", "account.blob.core.windows.net", "vm.westeurope.cloudapp.azure.com", "team.zendesk.com",
+		"someone.pythonanywhere.com", "firebasestorage.googleapis.com", "web.archive.org", "putty.org",
 		"dns.google", "doh.dns.apple.com", "mask.icloud.com", "mask.apple-dns.net", "vpn.mozilla.org", "translate.google.com",
 	} {
 		if theme, ok := Holds(n); ok {
@@ -111,6 +113,17 @@ func TestPopular(t *testing.T) {
 		}
 		if i > 0 && all[i-1] >= n {
 			t.Errorf("%q does not come after %q", n, all[i-1])
+		}
+	}
+}
+
+// TestNobodyElsePublishes: the list of public suffixes knows where companies give names to anybody.
+func TestNobodyElsePublishes(t *testing.T) {
+	own := []string{"googleapis.com", "gov.scot"} // of Google, whose customers are excepted, and of a government
+	for _, r := range Rules() {
+		suffix, icann := publicsuffix.PublicSuffix("x." + r.Name)
+		if !r.Exact && !r.Except && !icann && suffix == r.Name && !slices.Contains(own, r.Name) {
+			t.Errorf("%s: %s would open what anybody publishes below it", r.Theme, r.Name)
 		}
 	}
 }
