@@ -58,3 +58,29 @@ func TestFilledIn(t *testing.T) {
 		}
 	}
 }
+
+// TestFilledInMail: the port says how mail is encrypted, 465 from the first byte, every other by STARTTLS.
+func TestFilledInMail(t *testing.T) {
+	for smtp, want := range map[string]config.SMTP{
+		"mail.school.example":      {Host: "mail.school.example", Port: 587, TLS: config.TLSStartTLS},
+		"mail.school.example:465":  {Host: "mail.school.example", Port: 465, TLS: config.TLSImplicit},
+		"mail.school.example:2525": {Host: "mail.school.example", Port: 2525, TLS: config.TLSStartTLS},
+	} {
+		answers := map[string]string{}
+		for _, q := range initQuestions {
+			answers[q.flag] = q.preset
+		}
+		answers["dsl"], answers["smtp"] = "dsl@school.example", smtp
+		text, err := filledIn(deploy.Recommended, answers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, problems := config.Check([]byte(text), smtp)
+		if problems.Refused() {
+			t.Fatal(problems)
+		}
+		if got := cfg.Alerts.SMTP; got.Host != want.Host || got.Port != want.Port || got.TLS != want.TLS {
+			t.Errorf("%s: %+v", smtp, got)
+		}
+	}
+}

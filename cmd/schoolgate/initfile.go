@@ -68,10 +68,14 @@ func (d *draft) mail(answers map[string]string) {
 	d.set(table, "user", strconv.Quote(from))
 	d.set(table, "from", strconv.Quote(from))
 	d.set(table, "password_file", `"/run/credentials/schoolgate.service/smtp-password"`)
+	var more []string
 	if port != "" && port != "587" {
-		at := d.header(table) + 1
-		d.lines = slices.Insert(d.lines, at, "port = "+port, `tls = "tls"`)
+		more = append(more, "port = "+port)
 	}
+	if port == "465" {
+		more = append(more, `tls = "tls"`)
+	}
+	d.lines = slices.Insert(d.lines, d.header(table)+1, more...)
 }
 
 // only leaves out lists of categories that are not wanted, and takes those out of groups and alerts.
