@@ -39,6 +39,9 @@ func (g *gatherer) add(b []byte) {
 	g.Rows = append(g.Rows, e)
 }
 
+// full says whether the batch is to be written before more is added.
+func (g *gatherer) full() bool { return len(g.Rows) >= MaxBatch || len(g.text) >= maxNames }
+
 // finish makes strings of the names, all new ones in one piece of memory.
 func (g *gatherer) finish() {
 	begin := g.named

@@ -21,6 +21,10 @@ const DefaultCapacity = 16 << 20
 // each batch costs the disk a wait. They take 24 bytes each while they are in hand.
 const MaxBatch = 1 << 16
 
+// maxNames is how many bytes of different names there are in a batch that is not at its end yet: what 65,536 rows have of
+// them is a fraction of it, unless somebody asks for odd names, whose text takes four times what they take in a lane.
+const maxNames = 4 << 20
+
 // minRing holds a few records of the greatest size.
 const minRing = 8 << 10
 

@@ -297,6 +297,37 @@ func TestGatheringDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// weighed is an Appender that notes how long the names of a batch are.
+type weighed struct{ rows, most int }
+
+func (w *weighed) Append(_ context.Context, b *record.Batch) (int, error) {
+	text := 0
+	for _, n := range b.Names {
+		text += len(n)
+	}
+	w.rows, w.most = w.rows+len(b.Rows), max(w.most, text)
+	return len(b.Rows), nil
+}
+
+func (*weighed) Gap(context.Context, monitor.Gap) error { return nil }
+
+// A flood of names of odd bytes, whose text is four times as long, takes no more memory than its records and a little.
+func TestFloodOfOddNames(t *testing.T) {
+	const rows = 10_000
+	j, w := New(1, DefaultCapacity), &weighed{}
+	odd := strings.Repeat(strings.Repeat(`\001`, 60)+".", 4)
+	for i := range rows {
+		j.Done(question(t, 1, fmt.Sprint(odd, i)))
+	}
+	stop := start(j, w, time.Hour)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if w.rows != rows || w.most > maxNames+4*domain.MaxWire {
+		t.Errorf("%d rows of %d, with %d bytes of names at once", w.rows, rows, w.most)
+	}
+}
+
 var errDisk = errors.New("no space left")
 
 // A writer that fails for a while, in the middle of a batch too, loses nothing that fits into memory, doubles nothing, and

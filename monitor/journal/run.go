@@ -81,7 +81,7 @@ func (r *run) fill() (full bool) {
 	r.drops()
 	for i := range lanes {
 		l := lanes[(r.next+i)%len(lanes)]
-		for len(r.g.Rows) < MaxBatch {
+		for !r.g.full() {
 			b := l.ring.take()
 			if b == nil {
 				break
@@ -97,7 +97,7 @@ func (r *run) fill() (full bool) {
 	r.next = (r.next + 1) % len(lanes)
 	r.g.finish()
 	r.j.state.hold(r.g.oldest())
-	return len(r.g.Rows) == MaxBatch
+	return r.g.full()
 }
 
 // drops takes over what the lanes have lost since it was last called.
