@@ -3,6 +3,7 @@ package blocklist
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"schoolgate/blocklist/domain"
 )
@@ -43,18 +44,22 @@ func sumBytes(low, high uint64, n int) int {
 	return int((low&even + low>>8&even + high&even + high>>8&even) * ones >> 48)
 }
 
-// homeOf is the bucket that all names at w and below it that are in the set stand in, or begin to; ok is false if they
-// are in many.
-func (s *Set) homeOf(w *domain.Wire) (bucket uint64, ok bool) {
-	var h uint64
-	last := w.Labels() - 1
+// homesOf are the homes of all names at w and below it that are in the set, ascending; few is false if they may have any.
+// There is one for each name above w that the filter takes for a crowd, since it may be wrong.
+func (s *Set) homesOf(w *domain.Wire) (homes []uint64, few bool) {
+	h, last := s.seed, w.Labels()-1
 	for i := last; i >= 0; i-- {
-		if h = hashLabel(h, w.Label(i)); i < last && !s.crowds.has(h) {
-			bucket, _ = bits.Mul64(h, s.homes)
-			return bucket, true
+		if h = hashLabel(h, w.Label(i)); i == last {
+			continue
+		}
+		home, _ := bits.Mul64(h, s.homes)
+		homes = append(homes, home)
+		if !s.crowds.has(h) {
+			slices.Sort(homes)
+			return homes, true
 		}
 	}
-	return 0, false
+	return nil, false
 }
 
 // search calls found with the codes of all entries in the home of hash h that have this tag and are at w or above it, and

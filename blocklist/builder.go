@@ -20,7 +20,8 @@ var (
 // build takes about 40 MB. Names that end with the same two labels are sorted in memory, however many they are.
 type Builder struct {
 	lists  []Info
-	err    error // that ends all
+	seed   uint64 // of hashes
+	err    error  // that ends all
 	wire   domain.Wire
 	path   []byte
 	record []byte
@@ -34,7 +35,10 @@ type Builder struct {
 // NewBuilder begins a set of these lists: at most MaxLists, each with a name of its own. Errors in them show in every
 // other method. Where there are many rules, they are sorted in pieces in a file in tmpDir, or in memory if it is "".
 func NewBuilder(lists []Info, tmpDir string) *Builder {
-	b := &Builder{lists: slices.Clone(lists), tops: newBins(tmpDir), rules: newBins(tmpDir), sample: newSample(), perHome: homeNames}
+	b := &Builder{
+		lists: slices.Clone(lists), seed: newSeed(),
+		tops: newBins(tmpDir), rules: newBins(tmpDir), sample: newSample(), perHome: homeNames,
+	}
 	if len(lists) > MaxLists {
 		b.err = fmt.Errorf("%w: %d, where %d is the most", ErrLists, len(lists), MaxLists)
 	}
@@ -47,6 +51,12 @@ func NewBuilder(lists []Info, tmpDir string) *Builder {
 		}
 		b.lists[i].Rules = 0
 	}
+	return b
+}
+
+// HashAs makes the set hash names as s does, so that one Key serves both, and returns b. It is called before Add.
+func (b *Builder) HashAs(s *Set) *Builder {
+	b.seed = s.seed
 	return b
 }
 
@@ -69,12 +79,12 @@ func (b *Builder) Add(list int, r Rule) error {
 		return fmt.Errorf("rule for %q: %w", r.Name, err)
 	}
 	b.path = appendPath(b.path[:0], &b.wire)
-	b.record = appendRule(b.record[:0], b.path, newRuleCode(list, r.Scope, r.Except))
+	b.record = appendRule(b.record[:0], siteHash(b.seed, b.path), b.path, newRuleCode(list, r.Scope, r.Except))
 	if b.wire.Labels() == 1 {
 		b.err = b.tops.add(b.record)
 		return b.err
 	}
-	b.sample.add(b.path)
+	b.sample.add(hashLabel(b.seed, b.path), b.path)
 	b.err = b.rules.add(b.record)
 	return b.err
 }
@@ -99,7 +109,7 @@ func (b *Builder) finish(out sink) (head []byte, err error) {
 	defer b.rules.close()
 	units := newBins(b.rules.dir)
 	units.piece = b.rules.piece
-	c := newCompiler(b.lists, learn(b.sample.texts()), units, b.perHome)
+	c := newCompiler(b.lists, b.seed, learn(b.sample.texts()), units, b.perHome)
 	defer c.units.close()
 	if err := c.read(&b.tops, &b.rules); err != nil {
 		return nil, err
@@ -139,14 +149,13 @@ type sampled struct {
 
 const sampleMost = 1 << 15
 
-func newSample() sample { return sample{under: 1 << 63} }
+func newSample() sample { return sample{under: 1<<64 - 1} }
 
-func (s *sample) add(path []byte) {
-	h := hashLabel(1, path) >> 1
-	if h >= s.under {
+func (s *sample) add(hash uint64, path []byte) {
+	if hash >= s.under {
 		return
 	}
-	s.kept = append(s.kept, sampled{h, string(path)})
+	s.kept = append(s.kept, sampled{hash, string(path)})
 	for len(s.kept) > sampleMost {
 		s.under /= 2
 		s.kept = slices.DeleteFunc(s.kept, func(k sampled) bool { return k.hash >= s.under })

@@ -24,6 +24,7 @@ const (
 // by homes.
 type compiler struct {
 	lists   []Info
+	seed    uint64
 	symbols *symbols
 	units   bins
 	perHome int
@@ -57,9 +58,9 @@ type compiler struct {
 // pair is what a code stands for: the place of a top label, and the number of a tuple.
 type pair struct{ top, tuple uint32 }
 
-func newCompiler(lists []Info, s *symbols, units bins, perHome int) *compiler {
+func newCompiler(lists []Info, seed uint64, s *symbols, units bins, perHome int) *compiler {
 	return &compiler{
-		lists: lists, symbols: s, units: units, perHome: perHome,
+		lists: lists, seed: seed, symbols: s, units: units, perHome: perHome,
 		single: map[string]tuple{}, topAt: map[string]uint32{}, tupleIDs: map[tuple]uint32{}, pairs: map[pair]uint32{},
 	}
 }
@@ -94,8 +95,8 @@ func (c *compiler) read(tops, others *bins) error {
 // A rule in a bin: the hash of the last two labels of its name, its path, a zero, and its code. So rules of one name stand
 // together, and before those at names below it.
 
-func appendRule(b, path []byte, code ruleCode) []byte {
-	b = binary.BigEndian.AppendUint64(b, siteHash(path))
+func appendRule(b []byte, site uint64, path []byte, code ruleCode) []byte {
+	b = binary.BigEndian.AppendUint64(b, site)
 	return binary.BigEndian.AppendUint16(append(append(b, path...), 0), uint16(code))
 }
 
@@ -199,7 +200,7 @@ func (c *compiler) put(h uint64, names []name) error {
 			}
 			p := c.pair(top, names[n].rules)
 			c.uses[p]++
-			c.record = binary.LittleEndian.AppendUint32(c.record, uint32(pathHash(names[n].path)>>32))
+			c.record = binary.LittleEndian.AppendUint32(c.record, uint32(pathHash(c.seed, names[n].path)>>32))
 			c.record = binary.LittleEndian.AppendUint32(c.record, p)
 			c.record = append(c.record, e.tag, byte(e.labels))
 			c.record = binary.LittleEndian.AppendUint16(c.record, uint16(len(e.text)))
@@ -268,7 +269,7 @@ func (c *compiler) write(w *image) error {
 	c.homes = uint64(c.names/c.perHome + 1)
 	c.singles, c.held = newFilter(len(c.single), singleBits), newFilter(c.names, heldBits)
 	for top := range c.single {
-		h := siteHash([]byte(top))
+		h := siteHash(c.seed, []byte(top))
 		c.singles.add(h, h)
 	}
 	c.crowds = newFilter(len(c.crowded), crowdsBits)

@@ -1,5 +1,11 @@
 package blocklist
 
+import (
+	"iter"
+
+	"schoolgate/blocklist/domain"
+)
+
 // cursor reads entries one after the other, whole names and all.
 type cursor struct {
 	s      *Set
@@ -24,6 +30,32 @@ func (s *Set) from(bucket uint64) *cursor {
 
 // only passes over entries of another tag, and those that lean on them.
 func (c *cursor) only(tag byte) { c.some, c.tag = true, tag }
+
+// near is a cursor at each entry that may be for w or a name below it, among others.
+func (s *Set) near(w *domain.Wire) iter.Seq[*cursor] {
+	return func(yield func(*cursor) bool) {
+		homes, few := s.homesOf(w)
+		if !few {
+			homes = []uint64{0} // and all others
+		}
+		read := uint64(0) // what begins in a bucket before this one
+		for _, home := range homes {
+			if home < read {
+				continue
+			}
+			c := s.from(home)
+			if n := w.Labels(); n > 1 {
+				c.only(s.symbols.tag(w.Label(n - 2)))
+			}
+			for c.next() && (!few || c.bucket <= home || c.goesOn) {
+				if !yield(c) {
+					return
+				}
+			}
+			read = c.bucket
+		}
+	}
+}
 
 // next reads an entry; false at the end of the set.
 func (c *cursor) next() bool {

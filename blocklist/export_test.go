@@ -13,5 +13,11 @@ func (b *Builder) CrowdHomes(n int) *Builder {
 	return b
 }
 
+// HashFrom makes a Builder use a seed that the test chose, and returns it.
+func (b *Builder) HashFrom(seed uint64) *Builder {
+	b.seed = seed
+	return b
+}
+
 // OpenBytes opens a file that is in memory already.
 func OpenBytes(b []byte) (*Set, error) { return open(b) }

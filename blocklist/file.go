@@ -21,14 +21,14 @@ var (
 )
 
 // The file: a head, then sections, each begun on a border of sectionAlign bytes. All numbers are little-endian. The head:
-// magic, version, checksum of the head with this field zero, checksum of all after the head, page size (32 bits each
-// after the magic), size of the file, names (64 bits), then offset and size of each section (64 bits).
+// magic, version, checksum of the head with this field zero, checksum of all after the head, nothing (32 bits each
+// after the magic), size of the file, names, homes, seed of hashes (64 bits), then offset and size of each section (64 bits).
 const (
 	magic        = "RadixSet"
-	version      = 3
+	version      = 4
 	sectionAlign = 64
 	headSize     = 256
-	headSections = 48
+	headSections = 56
 )
 
 // The sections, in the order in which they stand.
@@ -68,7 +68,7 @@ func (w *image) write(b []byte) error {
 	return err
 }
 
-// finish writes what follows the pages and returns the head.
+// finish writes what follows the buckets and returns the head.
 func (w *image) finish(c *compiler) ([]byte, error) {
 	lists, err := json.Marshal(c.lists)
 	if err != nil {
@@ -100,6 +100,7 @@ func (w *image) finish(c *compiler) ([]byte, error) {
 	binary.LittleEndian.PutUint64(head[24:], uint64(w.size))
 	binary.LittleEndian.PutUint64(head[32:], uint64(c.names))
 	binary.LittleEndian.PutUint64(head[40:], c.homes)
+	binary.LittleEndian.PutUint64(head[48:], c.seed)
 	binary.LittleEndian.PutUint32(head[12:], crc32.Checksum(head, castagnoli))
 	return head, nil
 }
@@ -235,6 +236,7 @@ func open(data []byte) (*Set, error) {
 		return nil, ErrFormat
 	}
 	head := append([]byte(nil), data[:headSize]...)
+	number := func(at int) uint64 { return binary.LittleEndian.Uint64(head[at:]) }
 	if v := binary.LittleEndian.Uint32(head[8:]); v != version {
 		return nil, fmt.Errorf("%w: %d, want %d", ErrVersion, v, version)
 	}
@@ -243,25 +245,24 @@ func open(data []byte) (*Set, error) {
 	if crc32.Checksum(head, castagnoli) != sum {
 		return nil, fmt.Errorf("%w: checksum of its head", ErrCorrupt)
 	}
-	if size := binary.LittleEndian.Uint64(head[24:]); size != uint64(len(data)) {
+	if size := number(24); size != uint64(len(data)) {
 		return nil, fmt.Errorf("%w: %d bytes long instead of %d", ErrCorrupt, len(data), size)
 	}
 	if crc32.Checksum(data[headSize:], castagnoli) != binary.LittleEndian.Uint32(head[16:]) {
 		return nil, fmt.Errorf("%w: checksum", ErrCorrupt)
 	}
-	s := &Set{data: data, names: int(binary.LittleEndian.Uint64(head[32:])), homes: binary.LittleEndian.Uint64(head[40:])}
+	s := &Set{data: data, names: int(number(32)), homes: number(40), seed: number(48)}
 	var symbols, lists []byte
 	for i, part := range [sections]*[]byte{
 		&s.buckets, &s.index, &s.far, (*[]byte)(&s.single), (*[]byte)(&s.held), (*[]byte)(&s.crowds), &s.codes, &s.tops, &s.tuples, &symbols, &lists,
 	} {
-		at := binary.LittleEndian.Uint64(head[headSections+16*i:])
-		size := binary.LittleEndian.Uint64(head[headSections+16*i+8:])
+		at, size := number(headSections+16*i), number(headSections+16*i+8)
 		if at > uint64(len(data)) || size > uint64(len(data))-at {
 			return nil, fmt.Errorf("%w: section %d ends beyond its end", ErrCorrupt, i)
 		}
 		*part = data[at:][:size:size]
 	}
-	if s.homes == 0 || uint64(len(s.index)) < s.homes/indexGroup*indexSize || len(s.index)%indexSize != 0 ||
+	if s.seed == 0 || s.homes == 0 || s.homes > uint64(len(s.index)/indexSize*indexGroup) || len(s.index)%indexSize != 0 ||
 		len(s.single) < filterLine || len(s.held) < filterLine || len(s.crowds) < filterLine {
 		return nil, fmt.Errorf("%w: sections that do not fit each other", ErrCorrupt)
 	}

@@ -1,33 +1,36 @@
 package blocklist
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"math/bits"
 
 	"schoolgate/blocklist/domain"
 )
 
-// Key is a name made ready to be looked up in several sets: what all of them need to know of it is found out once. It
-// borrows the Wire that it is made of, and is good until that changes. It is a value of one goroutine.
+// Key is a name that several sets are asked about: what those that hash alike (see Builder.HashAs) need to know of it is
+// found out once. It borrows the Wire that it is made of, and is good until that changes. It is a value of one goroutine.
 type Key struct {
 	wire *domain.Wire
+	seed uint64 // of the hashes; 0 for none yet
 	top  uint64 // hash of the last label
 	site uint64 // of the last two, or of all there are
 }
 
 // KeyOf makes a name ready.
-func KeyOf(w *domain.Wire) Key {
-	k := Key{wire: w}
-	last := w.Labels() - 1
-	if last < 0 {
-		return k
+func KeyOf(w *domain.Wire) Key { return Key{wire: w} }
+
+// hash makes the hashes those of this seed.
+func (k *Key) hash(seed uint64) {
+	last := k.wire.Labels() - 1
+	if last < 0 || k.seed == seed {
+		return
 	}
-	k.top = hashLabel(0, w.Label(last))
+	k.seed, k.top = seed, hashLabel(seed, k.wire.Label(last))
 	k.site = k.top
 	if last > 0 {
-		k.site = hashLabel(k.top, w.Label(last-1))
+		k.site = hashLabel(k.top, k.wire.Label(last-1))
 	}
-	return k
 }
 
 // Wire is the name itself.
@@ -36,8 +39,16 @@ func (k *Key) Wire() *domain.Wire { return k.wire }
 // The keys of the hash: odd, of no pattern.
 const hashKey0, hashKey1 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 
-// hashLabel goes on from the hash of the name to the right of label, 0 for the root, to that of the name with label. The
-// result decides what stands where in files: it must not change within one version.
+// newSeed is the hash of the root in one set. Nobody else knows it: a list could else be made of names that all have one
+// home, and whoever is looked up there would wait until all of them were read.
+func newSeed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	return binary.LittleEndian.Uint64(b[:]) | 1
+}
+
+// hashLabel goes on from the hash of the name to the right of label, the seed for the root, to that of the name with label.
+// The result decides what stands where in files: it must not change within one version.
 //
 // Lengths of labels are what a processor cannot foresee, and a wrong guess costs it more than reading some bytes in vain.
 // So a label is read as its first, second and last eight bytes, be they the same, be they beyond its end, and only a long

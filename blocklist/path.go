@@ -31,10 +31,11 @@ func siteSize(path []byte) int {
 }
 
 // siteHash is the hash of the last two labels of a name, given its path, or of all there is.
-func siteHash(path []byte) uint64 { return pathHash(path[:siteSize(path)]) }
+func siteHash(seed uint64, path []byte) uint64 { return pathHash(seed, path[:siteSize(path)]) }
 
 // pathHash is the hash of a name, given its path.
-func pathHash(path []byte) (h uint64) {
+func pathHash(seed uint64, path []byte) uint64 {
+	h := seed
 	for at := 0; at < len(path); {
 		end := at + firstLabel(path[at:])
 		h = hashLabel(h, path[at+1:end])

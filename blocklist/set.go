@@ -47,6 +47,7 @@ type Set struct {
 	lists []Info
 	names int
 	homes uint64
+	seed  uint64 // of hashes
 
 	buckets []byte
 	index   []byte
@@ -106,6 +107,7 @@ func (s *Set) LookupKey(k *Key) Mask {
 // find calls found with the codes of a name and of all names above it that the set has, and with the labels that they
 // begin at, in no order and perhaps more than once.
 func (s *Set) find(k *Key, found func(code, first int)) {
+	k.hash(s.seed)
 	w := k.wire
 	top := w.Labels() - 1
 	if top >= 0 && s.single.has(k.top) {
@@ -166,16 +168,8 @@ func (s *Set) Within(zone domain.Name) iter.Seq[Hit] {
 			return
 		}
 		defer runtime.KeepAlive(s)
-		home, alone := s.homeOf(&w)
-		c := s.from(home)
-		if n := w.Labels(); n > 1 {
-			c.only(s.symbols.tag(w.Label(n - 2)))
-		}
 		var hits []Hit
-		for c.next() {
-			if alone && c.bucket > home && !c.goesOn {
-				return
-			}
+		for c := range s.near(&w) {
 			if !bytes.HasSuffix(c.wire, w.Bytes()) {
 				continue
 			}

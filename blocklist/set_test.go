@@ -186,6 +186,7 @@ type made struct {
 	lists int
 	run   int        // bytes that are put away at once
 	crowd int        // names in a bucket
+	seed  uint64     // of hashes
 	rules []listRule // in the order of adding, with duplicates
 	names []domain.Name
 }
@@ -196,6 +197,7 @@ func madeGen(most int) *rapid.Generator[made] {
 		m := made{lists: rapid.SampledFrom([]int{1, 2, 3, 128}).Draw(t, "lists")}
 		m.run = rapid.SampledFrom([]int{1, 2, 7, 1000}).Draw(t, "run")
 		m.crowd = rapid.SampledFrom([]int{1, 8, 1000}).Draw(t, "crowd")
+		m.seed = rapid.Uint64Min(1).Draw(t, "seed")
 		rule := rapid.Custom(func(t *rapid.T) listRule {
 			return listRule{
 				list: rapid.IntRange(0, m.lists-1).Draw(t, "list"),
@@ -232,7 +234,7 @@ func (m made) oracle() oracle {
 }
 
 func (m made) builder(t fataler, tmpDir string) *blocklist.Builder {
-	b := blocklist.NewBuilder(numbered(m.lists), tmpDir).SortInPiecesOf(m.run).CrowdHomes(max(m.crowd, 1))
+	b := blocklist.NewBuilder(numbered(m.lists), tmpDir).SortInPiecesOf(m.run).CrowdHomes(max(m.crowd, 1)).HashFrom(m.seed)
 	for _, lr := range m.rules {
 		if err := b.Add(lr.list, lr.rule); err != nil {
 			t.Fatalf("adding %v: %v", lr, err)

@@ -73,7 +73,7 @@ func (b *box) state(t testing.TB, names map[string]string) *State {
 		{Name: "zeroed", Block: gaming, Internet: true, Answer: config.Answer{Kind: config.AnswerZero}},
 		{Name: "paged", Block: gaming, Internet: true, Answer: config.Answer{Kind: config.AnswerPage, V4: netip.MustParseAddr("192.0.2.80")}},
 	}
-	p, err := policy.Compile(cfg, set.Lists(), map[string]string{"games": config.Gaming}, sealedFeed(t, feed))
+	p, err := policy.Compile(cfg, set, map[string]string{"games": config.Gaming}, sealedFeed(t, feed))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func compile(ctx context.Context, file, data, group, dir string) (*box, error) {
 		return nil, err
 	}
 	categories := update.Categories(lists)
-	if b.policy, err = policy.Compile(cfg, b.set.Lists(), categories, nil); err != nil {
+	if b.policy, err = policy.Compile(cfg, b.set, categories, nil); err != nil {
 		return nil, err
 	}
 	for bit, l := range b.set.Lists() {

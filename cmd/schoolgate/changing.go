@@ -247,7 +247,7 @@ func (a *appliance) effect(b *change.Book, c *change.Change, now time.Time) (wit
 		cfg  *config.Config
 		into *[]string
 	}{{off, &without}, {on, &with}} {
-		p, err := policy.Compile(side.cfg, a.set.Lists(), categories(side.cfg), a.tier)
+		p, err := policy.Compile(side.cfg, a.set, categories(side.cfg), a.tier)
 		if err != nil {
 			return config.Diff(on, off), config.Diff(off, on)
 		}

@@ -86,7 +86,7 @@ func runExplain(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	p, err := policy.Compile(cfg, set.Lists(), categories(cfg), tier)
+	p, err := policy.Compile(cfg, set, categories(cfg), tier)
 	if err != nil {
 		return err
 	}

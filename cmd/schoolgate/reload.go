@@ -26,7 +26,7 @@ import (
 
 // state compiles what queries read. It changes nothing in force.
 func (a *appliance) state(cfg *config.Config, set *blocklist.Set, tier *sealed.Set, ask *asker) (*resolver.State, error) {
-	p, err := policy.Compile(cfg, set.Lists(), categories(cfg), tier)
+	p, err := policy.Compile(cfg, set, categories(cfg), tier)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the policy: %w", err)
 	}

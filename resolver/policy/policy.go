@@ -76,16 +76,16 @@ const (
 // MaxGroups is how many groups a policy can tell apart: three own bits each.
 const MaxGroups = (blocklist.MaxLists - ownGroups) / 3
 
-// Compile reads cfg against the lists of a Set, whose bits the verdicts will be asked with, and against the illegal tier,
+// Compile reads cfg against a Set, with whose bits the verdicts will be asked for, and against the illegal tier,
 // nil when there is none. categories gives the category of each list of the Set by its name; a list that it does not hold
 // blocks nobody. The configuration must have been validated.
-func Compile(cfg *config.Config, lists []blocklist.Info, categories map[string]string, tier *sealed.Set) (*Policy, error) {
+func Compile(cfg *config.Config, set *blocklist.Set, categories map[string]string, tier *sealed.Set) (*Policy, error) {
 	if len(cfg.Groups) > MaxGroups {
 		return nil, fmt.Errorf("%d groups: at most %d can be told apart", len(cfg.Groups), MaxGroups)
 	}
 	p := &Policy{tier: tier, stopAll: cfg.Policy.StopAll, loc: cfg.Location()}
 	byCategory := map[string]blocklist.Mask{}
-	for i, l := range lists {
+	for i, l := range set.Lists() {
 		c := categories[l.Name]
 		p.lists = append(p.lists, listed{name: l.Name, category: c, rank: config.Gravity(c)})
 		if c != "" {
@@ -97,7 +97,7 @@ func Compile(cfg *config.Config, lists []blocklist.Info, categories map[string]s
 	for i, g := range cfg.Groups {
 		p.groups = append(p.groups, compileGroup(g, byCategory, ownGroups+3*i))
 	}
-	return p, p.compileOwn(cfg)
+	return p, p.compileOwn(cfg, set)
 }
 
 func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int) group {
@@ -125,13 +125,14 @@ func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int)
 	return out
 }
 
-// compileOwn builds the small Set of names that the configuration itself holds.
-func (p *Policy) compileOwn(cfg *config.Config) error {
+// compileOwn builds the small Set of names that the configuration itself holds. It hashes names as set does, which every
+// query asks too.
+func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
 	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}, {Name: "schools pack"}}
 	for _, g := range cfg.Groups {
 		infos = append(infos, blocklist.Info{Name: g.Name + " deny"}, blocklist.Info{Name: g.Name + " allow"}, blocklist.Info{Name: g.Name + " approved"})
 	}
-	b := blocklist.NewBuilder(infos, "")
+	b := blocklist.NewBuilder(infos, "").HashAs(set)
 	add := func(bit int, names []domain.Name) error {
 		for _, n := range names {
 			if err := b.Add(bit, blocklist.Rule{Name: n}); err != nil {
@@ -173,11 +174,11 @@ func (p *Policy) compileOwn(cfg *config.Config) error {
 			return fmt.Errorf("special name %q: %w", n, err)
 		}
 	}
-	set, err := b.Build()
+	own, err := b.Build()
 	if err != nil {
 		return fmt.Errorf("compiling own names: %w", err)
 	}
-	p.own = set
+	p.own = own
 	return nil
 }
 

@@ -54,7 +54,7 @@ func build(t testing.TB, edit func(*config.Config)) (*Policy, world) {
 	if edit != nil {
 		edit(cfg)
 	}
-	p, err := Compile(cfg, set.Lists(), listsOfWorld, feedOf(t, "illegal.example", "mixed.example", "https://images.example/page"))
+	p, err := Compile(cfg, set, listsOfWorld, feedOf(t, "illegal.example", "mixed.example", "https://images.example/page"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func wronged(t *testing.T, edit func(*config.Config)) (*Policy, world) {
 	if edit != nil {
 		edit(cfg)
 	}
-	p, err := Compile(cfg, set.Lists(), map[string]string{"games": config.Gaming, "bypass": config.Circumvent}, feedOf(t, "illegal.nhs.uk"))
+	p, err := Compile(cfg, set, map[string]string{"games": config.Gaming, "bypass": config.Circumvent}, feedOf(t, "illegal.nhs.uk"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestServices(t *testing.T) {
 		{Name: "children", Block: social, AllowServices: []string{"whatsapp"}, BlockServices: []string{"youtube"}, Internet: true},
 		{Name: "staff", Block: social, Internet: true},
 	}
-	p, err := Compile(cfg, set.Lists(), map[string]string{"social": config.SocialMedia}, feedOf(t, "illegal.whatsapp.com"))
+	p, err := Compile(cfg, set, map[string]string{"social": config.SocialMedia}, feedOf(t, "illegal.whatsapp.com"))
 	if err != nil {
 		t.Fatal(err)
 	}
