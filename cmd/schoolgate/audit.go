@@ -45,7 +45,7 @@ func runAudit(ctx context.Context, c *call) error {
 		if note != "" {
 			fmt.Fprintf(c.stderr, "schoolgate: %s\n", printable(note))
 		}
-		desk := &change.Desk{Log: change.New(cfg.Store.Path), File: cfg, Via: account()}
+		desk := &change.Desk{Log: change.New(cfg.Store.Path), File: cfg, Illegal: bearsIllegal(ctx, cfg), Via: account()}
 		b, err := desk.Acknowledge(*by, *why, heads)
 		if err != nil {
 			return changeError(cfg, err)

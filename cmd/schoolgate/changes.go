@@ -13,11 +13,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/sealed"
 	"schoolgate/config"
 	"schoolgate/monitor/change"
+	"schoolgate/monitor/record"
 )
 
 // changing is one call of schoolgate changes.
@@ -59,7 +61,7 @@ func runChanges(ctx context.Context, c *call) error {
 		return err
 	}
 	g.loc, g.log = g.cfg.Location(), change.New(g.cfg.Store.Path)
-	g.desk = &change.Desk{Log: g.log, File: g.cfg, Illegal: g.illegal, Via: account()}
+	g.desk = &change.Desk{Log: g.log, File: g.cfg, Illegal: bearsIllegal(ctx, g.cfg), Via: account()}
 	if len(rest) == 0 {
 		rest = []string{"list"}
 	}
@@ -102,11 +104,13 @@ func account() string {
 	return "command line, " + name
 }
 
-// illegal says whether the illegal tier holds a name.
-func (g *changing) illegal(name domain.Name) bool {
-	tier, err := keeperOf(g.cfg).Load(context.Background())
-	var w domain.Wire
-	return err == nil && w.SetName(name) == nil && tier.Lookup(&w).Sites != 0
+// bearsIllegal says whether a text has a name in it that the illegal tier holds, as far as that can be read.
+func bearsIllegal(ctx context.Context, cfg *config.Config) func(text string) bool {
+	tier := sync.OnceValue(func() *sealed.Set {
+		set, _ := keeperOf(cfg).Load(ctx)
+		return set
+	})
+	return func(text string) bool { return tier().Withhold(text, record.Withheld) != text }
 }
 
 func (g *changing) propose(ctx context.Context, args []string) error {

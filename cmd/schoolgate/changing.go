@@ -47,7 +47,9 @@ func (a *appliance) readChanges(ctx context.Context) *standing {
 		if heads, err = a.store.Heads(ctx); err != nil {
 			a.log.Warn("the heads of the log of changes cannot be read", "error", err)
 		}
-		s.fault = s.book.Check(heads)
+		if s.fault = s.book.Check(heads); s.fault != nil {
+			s.book = s.book.Doubt(s.fault)
+		}
 		s.active = s.book.Active(now)
 	}
 	old := a.standing.Load()
@@ -209,6 +211,8 @@ func (a *appliance) news(s *standing, now time.Time) (out []change.Entry) {
 		}
 		if e.Kind == change.KindApplied {
 			e.Before, e.After = a.effect(s.book, c, now)
+			tier := a.resolver.State().Policy.Tier()
+			e.Before, e.After = withheld(tier, e.Before), withheld(tier, e.After)
 		}
 		out = append(out, e)
 	}
@@ -291,7 +295,8 @@ func (a *appliance) noteConfig(old, cfg *config.Config, why string) {
 	b, err := a.changes.Update(func(*change.Book, time.Time) ([]change.Entry, error) {
 		return []change.Entry{{
 			Kind: change.KindConfiguration, By: "whoever edited the file", Why: why,
-			Before: append([]string{"configuration " + old.Digest()}, before...), After: append([]string{"configuration " + cfg.Digest()}, after...),
+			Before: append([]string{"configuration " + old.Digest()}, withheld(a.tier, before)...),
+			After:  append([]string{"configuration " + cfg.Digest()}, withheld(a.tier, after)...),
 		}}, nil
 	})
 	if err != nil {

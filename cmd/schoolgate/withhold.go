@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"schoolgate/blocklist/sealed"
 	"schoolgate/monitor/record"
 	"schoolgate/monitor/store"
 	"schoolgate/resolver"
@@ -16,6 +17,16 @@ type withholding struct {
 
 	of   *resolver.State // that seen is of
 	seen map[string]bool // whether a name bears one: most rows are of names that were there a moment ago
+}
+
+// withheld gives lines for the log of changes, without the names that the illegal tier holds: somebody may have written
+// them into the configuration.
+func withheld(tier *sealed.Set, lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = tier.Withhold(l, record.Withheld)
+	}
+	return out
 }
 
 // maxSeen bounds what is remembered.

@@ -122,6 +122,24 @@ func (b *Book) fault(line int, what string) {
 	}
 }
 
+// Doubt is the Book with a break at f, which Check found: of the lines from there on, what opens the filter is not
+// believed.
+func (b *Book) Doubt(f *Fault) *Book {
+	if b.Fault != nil {
+		return b
+	}
+	d := *b
+	d.changes = nil
+	for _, e := range b.entries {
+		if e.Number >= f.Line {
+			d.Fault = f
+		}
+		d.fold(e)
+	}
+	d.Fault = f
+	return &d
+}
+
 // fold is what an entry does to the change that it speaks of. Behind a break of the chain nothing that opens the filter is
 // believed, while what tightens it is: the safe one of two mistakes.
 func (b *Book) fold(e Entry) {
@@ -243,7 +261,15 @@ func (b *Book) Check(heads []monitor.Head) *Fault {
 	}
 	var known time.Time
 	if n := len(b.Known); n > 0 {
-		known = b.Known[n-1].At
+		last := b.Known[n-1]
+		covers := func(h monitor.Head) bool {
+			return h.Count >= last.Number && h.Count <= len(b.hashes) && b.hashes[h.Count-1] == h.Hash
+		}
+		if i := slices.IndexFunc(heads, covers); i >= 0 {
+			heads = heads[i:] // whatever date the line bears
+		} else {
+			known = last.At
+		}
 	}
 	for _, h := range heads {
 		switch {

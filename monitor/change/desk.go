@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"schoolgate/blocklist/domain"
 	"schoolgate/config"
 	"schoolgate/monitor"
 )
@@ -26,8 +25,8 @@ func refuse(hint, format string, args ...any) error {
 type Desk struct {
 	Log  *Log
 	File *config.Config // of the file, as far as it is good
-	// Illegal says whether the illegal tier holds a name: then no line of the log may have it. nil: nothing is.
-	Illegal func(domain.Name) bool
+	// Illegal says whether a text bears a name that the illegal tier holds: then no line of the log may have it. nil: none does.
+	Illegal func(text string) bool
 	Via     string // the account that is at work
 }
 
@@ -45,10 +44,10 @@ func (d *Desk) Propose(p Proposal) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.Why, err = text("--why", p.Why, true); err != nil {
+	if p.Why, err = d.text("--why", p.Why, true); err != nil {
 		return nil, err
 	}
-	if p.Risk, err = text("--risk", p.Risk, p.Opens() || d.File.Changes.Approval == config.NoApproval); err != nil {
+	if p.Risk, err = d.text("--risk", p.Risk, p.Opens() || d.File.Changes.Approval == config.NoApproval); err != nil {
 		return nil, err
 	}
 	if err := d.possible(p.What); err != nil {
@@ -77,10 +76,10 @@ func (d *Desk) Approve(id int, by, why, risk string) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why, err = text("--why", why, false); err != nil {
+	if why, err = d.text("--why", why, false); err != nil {
 		return nil, err
 	}
-	if risk, err = text("--risk", risk, false); err != nil {
+	if risk, err = d.text("--risk", risk, false); err != nil {
 		return nil, err
 	}
 	return d.add(func(b *Book, now time.Time) (Entry, error) {
@@ -117,7 +116,7 @@ func (d *Desk) Refuse(id int, by, why string) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why, err = text("--why", why, true); err != nil {
+	if why, err = d.text("--why", why, true); err != nil {
 		return nil, err
 	}
 	return d.add(func(b *Book, now time.Time) (Entry, error) {
@@ -143,10 +142,10 @@ func (d *Desk) Revert(id int, by, why, risk string) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why, err = text("--why", why, true); err != nil {
+	if why, err = d.text("--why", why, true); err != nil {
 		return nil, err
 	}
-	if risk, err = text("--risk", risk, false); err != nil {
+	if risk, err = d.text("--risk", risk, false); err != nil {
 		return nil, err
 	}
 	return d.add(func(b *Book, now time.Time) (Entry, error) {
@@ -183,7 +182,7 @@ func (d *Desk) Acknowledge(by, why string, heads []monitor.Head) (*Book, error) 
 	if err != nil {
 		return nil, err
 	}
-	if why, err = text("--why", why, true); err != nil {
+	if why, err = d.text("--why", why, true); err != nil {
 		return nil, err
 	}
 	if len(d.File.Changes.People) > 0 && !who.Role.Agrees() {

@@ -29,7 +29,7 @@ func newSchool(t *testing.T) *school {
 	cfg.Policy.Block = []domain.Name{"never.example"}
 	cfg.Groups[2].AllowOnly, cfg.Groups[2].Approved = true, []domain.Name{"phonics.example"}
 	s := &school{t: t, now: time.Date(2026, time.September, 11, 15, 0, 0, 0, time.UTC)}
-	s.Desk = &Desk{Log: New(t.TempDir()), File: cfg, Illegal: func(n domain.Name) bool { return n.Within("illegal.example") }, Via: "test"}
+	s.Desk = &Desk{Log: New(t.TempDir()), File: cfg, Illegal: func(text string) bool { return strings.Contains(text, "illegal.example") }, Via: "test"}
 	s.Log.now = func() time.Time { return s.now }
 	return s
 }
@@ -237,6 +237,9 @@ func TestRefusals(t *testing.T) {
 		{"illegal tier", func(p *Proposal) {
 			p.What = What{Action: Category, Group: "staff", Off: []string{config.IllegalTier}}
 		}},
+		{"that the illegal tier holds", func(p *Proposal) { p.Why = "saw illegal.example" }},
+		{"that the illegal tier holds", func(p *Proposal) { p.Risk = "saw illegal.example" }},
+		{"nobody's name", func(p *Proposal) { p.By = "illegal.example" }},
 		{"a reason is needed", func(p *Proposal) { p.Why = " \t " }},
 		{"a risk note is needed", func(p *Proposal) { p.Risk = "" }},
 		{"nobody's name", func(p *Proposal) { p.By = "1 2 3" }},
@@ -393,5 +396,57 @@ func TestBehindABreak(t *testing.T) {
 	text[len(text)-200] ^= 1
 	if _, fault := breakAt(t, s.Log, text); fault == nil || fault.Line < again.Head.Count {
 		t.Errorf("what was altered after it: %+v", fault)
+	}
+}
+
+// TestForgedAcknowledgement: whoever writes the whole log anew, with a line of the future in which somebody knows of that, is
+// held to what the log was from the first head that has the line.
+func TestForgedAcknowledgement(t *testing.T) {
+	s := newSchool(t)
+	old := monitor.Head{At: s.now, Count: 9, Hash: strings.Repeat("a", 64)}
+	s.now = s.now.AddDate(4, 0, 0)
+	forged, err := s.Acknowledge("Bob", "a disk test wrote to it", []monitor.Head{old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.AddDate(-4, 0, 0)
+	heads := []monitor.Head{old, {At: s.now.Add(hour), Count: forged.Head.Count, Hash: forged.Head.Hash}}
+	s.must(s.Propose(Proposal{What: What{Action: Block, Name: "a.example"}, By: "Ann", Why: "why"}))
+	b, err := s.Log.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fault := b.Check(heads); fault != nil {
+		t.Errorf("it is acknowledged: %+v", fault)
+	}
+	heads = append(heads, monitor.Head{At: s.now.Add(2 * hour), Count: b.Head.Count + 1, Hash: b.Head.Hash})
+	if fault := b.Check(heads); fault == nil {
+		t.Error("the end was cut off, and it does not show")
+	}
+}
+
+// TestWrittenAnew: a log that was written anew, whole as it looks, opens nothing from the first line that was another one.
+func TestWrittenAnew(t *testing.T) {
+	s := newSchool(t)
+	first := s.allow("first.example", "")
+	s.must(s.Approve(first.ID, "Bob", "", ""))
+	was := monitor.Head{At: s.now, Count: read(t, s.Log).Head.Count + 1, Hash: strings.Repeat("a", 64)}
+	forged := s.allow("forged.example", "")
+	s.must(s.Approve(forged.ID, "Bob", "", ""))
+	s.block("wall.example", "")
+	b := read(t, s.Log)
+	fault := b.Check([]monitor.Head{was})
+	if fault == nil || fault.Line != forged.ID {
+		t.Fatalf("the fault is %+v", fault)
+	}
+	var got []string
+	for _, c := range b.Doubt(fault).Active(s.now) {
+		got = append(got, c.Name.String())
+	}
+	if diff := cmp.Diff([]string{"first.example", "wall.example"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(b.Active(s.now)) != 3 || b.Fault != nil {
+		t.Error("the Book itself was altered")
 	}
 }

@@ -23,6 +23,9 @@ func (d *Desk) person(name string) (config.Person, error) {
 		return config.Person{}, refuse(`--by "A. Lead" says who you are`, "%q is nobody's name", name)
 	}
 	if len(d.File.Changes.People) == 0 {
+		if d.bears(name) {
+			return config.Person{}, refuse(`--by "A. Lead" says who you are`, "that is nobody's name")
+		}
 		return config.Person{Name: name}, nil
 	}
 	p, ok := d.File.Changes.Person(name)
@@ -40,8 +43,11 @@ func (d *Desk) role(p config.Person) string {
 	return p.Role.String()
 }
 
+// bears says whether a text has a name of the illegal tier in it.
+func (d *Desk) bears(text string) bool { return d.Illegal != nil && d.Illegal(text) }
+
 // text is what a person wrote, on one line.
-func text(flag, s string, required bool) (string, error) {
+func (d *Desk) text(flag, s string, required bool) (string, error) {
 	s = strings.Join(strings.Fields(s), " ")
 	switch {
 	case s == "" && required:
@@ -50,6 +56,8 @@ func text(flag, s string, required bool) (string, error) {
 		return "", refuse("write it shorter", "%s is longer than %d bytes", flag, maxText)
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
 		return "", refuse("write plain text", "%s holds bytes that are no text", flag)
+	case d.bears(s):
+		return "", refuse("say it without the name: the log is kept for good, and others read it", "%s has a name in it that the illegal tier holds", flag)
 	}
 	return s, nil
 }
@@ -61,7 +69,7 @@ func (d *Desk) possible(w What) error {
 			return refuse("there is nothing to change about it", "the illegal tier is refused to everyone, and no change touches it")
 		}
 	}
-	if w.Name != "" && d.Illegal != nil && d.Illegal(w.Name) {
+	if w.Name != "" && d.bears(string(w.Name)) {
 		return refuse("there is nothing to change about it", "the illegal tier holds this name: it is refused to everyone, and no change touches it")
 	}
 	if w.Action == Revert || !w.sound() {
