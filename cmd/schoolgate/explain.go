@@ -116,12 +116,21 @@ func runExplain(ctx context.Context, c *call) error {
 
 // nameOf takes a name or an address of a page; note says what of the latter DNS does not see.
 func nameOf(s string) (name domain.Name, note string, err error) {
-	host := s
-	if _, after, ok := strings.Cut(s, "://"); ok {
+	host := strings.ReplaceAll(s, `\`, "/") // as browsers read it
+	if _, after, ok := strings.Cut(host, "://"); ok {
 		host = after
 	}
-	host, path, _ := strings.Cut(host, "/")
-	host, _, _ = strings.Cut(host, ":")
+	host, path := strings.TrimPrefix(host, "//"), ""
+	if i := strings.IndexAny(host, "/?#"); i >= 0 {
+		host, path = host[:i], host[i+1:]
+	}
+	host = host[strings.LastIndexByte(host, '@')+1:]
+	if !strings.HasPrefix(host, "[") && strings.Count(host, ":") == 1 {
+		host, _, _ = strings.Cut(host, ":")
+	}
+	if _, err := netip.ParseAddr(host); err == nil || strings.HasPrefix(host, "[") {
+		return "", "", usage("a firewall refuses addresses; DNS is asked for names", "%q is an address", s)
+	}
 	if name, err = domain.Parse(host); err != nil || name == "" {
 		return "", "", usage("give a name such as bbc.co.uk", "%q is no name", s)
 	}

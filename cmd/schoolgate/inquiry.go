@@ -123,9 +123,11 @@ func (q *inquiry) entries(ctx context.Context) error {
 			if e.Name == "" || hit.Rule.Name == e.Name || !hit.Lists.Has(at) {
 				continue
 			}
-			if e.More++; len(e.Samples) < sampled {
-				e.Samples = append(e.Samples, hit.Rule.Name.String())
-			}
+			e.More++
+			name := hit.Rule.Name.String()
+			i, _ := slices.BinarySearch(e.Samples, name)
+			e.Samples = slices.Insert(e.Samples, i, name)
+			e.Samples = e.Samples[:min(len(e.Samples), sampled)] // the first ones, whatever the order of the set
 		}
 	}
 	return nil
