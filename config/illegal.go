@@ -82,6 +82,12 @@ func (l List) Authorization() (string, error) {
 // maxIllegal is how many lists of the illegal tier can be told apart.
 const maxIllegal = 16
 
+// How long a list of the illegal tier may go without being looked at, and without being told of as too old.
+const (
+	maxIllegalEvery = Duration(7 * day)
+	maxIllegalAge   = Duration(31 * day)
+)
+
 // illegal checks the table [illegal], and how many lists there are of that tier.
 func (k *checker) illegal() {
 	i := k.c.Illegal
@@ -129,6 +135,12 @@ func (k *checker) feed(path string, l List) {
 	}
 	if len(l.Select) > 0 {
 		k.refusef(child(path, "select"), "leave it out", "a list of the illegal tier is one file")
+	}
+	if l.Every > maxIllegalEvery {
+		k.refusef(child(path, "every"), "leave it out: once a day", "a list of the illegal tier is looked at every %v at least", maxIllegalEvery)
+	}
+	if l.MaxAge > maxIllegalAge {
+		k.refusef(child(path, "max_age"), "leave it out, or make it shorter", "that nobody has had a list of the illegal tier for %v is to be told of", maxIllegalAge)
 	}
 	for _, other := range []struct {
 		key string

@@ -149,6 +149,10 @@ func (k *Keeper) Refresh(ctx context.Context, accept bool, progress func(update.
 // Load reads what is sealed: what a start serves, and what another process shows. An error says that not all could be
 // read; what could is in the set.
 func (k *Keeper) Load(ctx context.Context) (*sealed.Set, error) {
+	if err := k.dir.readable(); err != nil { // else a folder that was locked away would look like none
+		k.note(err)
+		return k.inForce(), err
+	}
 	if len(k.dir.names()) == 0 {
 		return nil, nil
 	}
@@ -165,7 +169,7 @@ func (k *Keeper) Load(ctx context.Context) (*sealed.Set, error) {
 
 // idle says whether there is no trace of the tier, so that nothing is made on disk.
 func (k *Keeper) idle() bool {
-	return len(k.configured()) == 0 && len(k.dir.names()) == 0 && k.inForce() == nil
+	return len(k.configured()) == 0 && k.dir.readable() == nil && len(k.dir.names()) == 0 && k.inForce() == nil
 }
 
 // round looks at the picked lists, then publishes if anything is new. The first result tells of single lists, the error

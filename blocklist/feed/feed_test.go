@@ -394,6 +394,99 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestForgottenWhileConfigured: a list that the service is told to enforce is, whatever another process writes beside it.
+func TestForgottenWhileConfigured(t *testing.T) {
+	s := newSite(t, many("a", 30))
+	dir := t.TempDir()
+	b := newBench(t, dir, s, s.list("feed"))
+	b.refresh(nil)
+	if err := newBench(t, dir, s).Forget(t.Context(), "feed"); err != nil { // with a configuration of somebody's own
+		t.Fatal(err)
+	}
+	s.Close()
+	_ = b.Refresh(t.Context(), false, nil)
+	b.wantHeld("a0.example")
+}
+
+// TestMoved: another source takes the place of the first when it has all that the first had, or when a person with the
+// lead's key says so.
+func TestMoved(t *testing.T) {
+	first, other := newSite(t, many("a", 30)), newSite(t, strings.Replace(many("a", 30), "a0.example", "b0.example", 1))
+	dir := t.TempDir()
+	b := newBench(t, dir, first, first.list("feed"))
+	b.refresh(nil)
+	b.Transport = other.Client().Transport
+	b.SetLists([]config.List{other.list("feed")}, config.Update{})
+	for range 2 {
+		err := b.Refresh(t.Context(), false, nil)
+		if moved, ok := errors.AsType[*MovedError](err); !ok || moved.Lacks != 1 {
+			t.Errorf("a source that lacks one: %v", err)
+		}
+		b.wantHeld("a0.example")
+	}
+	b.wantStates("feed stale")
+	other.set(many("a", 30) + "b0.example\n")
+	b.refresh(nil)
+	b.wantHeld("a0.example", "b0.example")
+	b.wantStates("feed enforced")
+	other.set(strings.Replace(many("a", 30), "a0.example", "b0.example", 1)) // which is the source now
+	b.refresh(nil)
+	if b.holds("a0.example") {
+		t.Error("what the source no longer lists is still held")
+	}
+
+	b.Transport = first.Client().Transport
+	b.SetLists([]config.List{first.list("feed")}, config.Update{})
+	if err := b.Refresh(t.Context(), true, nil); err != nil {
+		t.Errorf("accepted by a person: %v", err)
+	}
+	b.wantHeld("a0.example")
+}
+
+// TestOldFile: a file that nobody replaces is out of date, however often it is looked at.
+func TestOldFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "feed.txt")
+	if err := errors.Join(os.WriteFile(path, []byte(many("a", 9)), 0o600), os.Chtimes(path, start, start)); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, t.TempDir(), nil, config.List{Name: "feed", Category: config.IllegalTier, Source: path})
+	b.refresh(nil)
+	b.wantStates("feed enforced")
+	b.now = start.AddDate(0, 0, 3)
+	b.refresh(nil)
+	b.wantStates("feed stale")
+	b.wantHeld("a0.example")
+	if err := os.Chtimes(path, b.now, b.now); err != nil {
+		t.Fatal(err)
+	}
+	b.refresh(nil)
+	b.wantStates("feed enforced")
+}
+
+// TestLockedAway: a folder that cannot be looked into is no box without a licence.
+func TestLockedAway(t *testing.T) {
+	s := newSite(t, many("a", 30))
+	dir := t.TempDir()
+	newBench(t, dir, s, s.list("feed")).refresh(nil)
+	path := filepath.Join(dir, "illegal")
+	if err := errors.Join(os.Rename(path, path+".away"), os.WriteFile(path, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	k := New(dir, nil, config.Update{})
+	if _, err := k.Load(t.Context()); err == nil || k.Trouble() == nil {
+		t.Errorf("loading: %v, %v", err, k.Trouble())
+	}
+	if err := k.Refresh(t.Context(), false, nil); err == nil || k.Trouble() == nil {
+		t.Errorf("refreshing: %v, %v", err, k.Trouble())
+	}
+	if err := errors.Join(os.Remove(path), os.Rename(path+".away", path), os.Remove(filepath.Join(dir, "keys", "illegal.key"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Refresh(t.Context(), false, nil); err == nil || k.Trouble() == nil {
+		t.Errorf("a list that left the configuration, without its key: %v, %v", err, k.Trouble())
+	}
+}
+
 // TestLosses: what is damaged or gone on disk stays in force, is written again, and told of.
 func TestLosses(t *testing.T) {
 	flip := func(path string) error {

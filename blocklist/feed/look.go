@@ -40,6 +40,14 @@ func (e *SurgeError) Error() string {
 	return fmt.Sprintf("the new version lists %d whole sites, the last one %d", e.New, e.Old)
 }
 
+// MovedError is a version from another source that lacks entries of the last one: whoever may write the configuration could
+// end any entry so.
+type MovedError struct{ Lacks int }
+
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("it comes from another source than the last version, and lacks %d of its entries", e.Lacks)
+}
+
 // What makes a version strange.
 const (
 	maxShrink = 2   // times fewer entries
@@ -48,13 +56,15 @@ const (
 	fewOnes   = 20  // entries of a list that may change wholly
 )
 
-// guard compares a new version with the last one.
-func guard(old, fresh *sealed.List) error {
+// guard compares a new version with the last one; moved says that it comes from another source.
+func guard(old, fresh *sealed.List, moved bool) error {
 	if old == nil {
 		return nil
 	}
-	_, _, kept := fresh.Since(old)
+	_, lacks, kept := fresh.Since(old)
 	switch {
+	case moved && lacks > 0:
+		return &MovedError{lacks}
 	case fresh.Entries()*maxShrink < old.Entries():
 		return &ShrinkError{old.Entries(), fresh.Entries()}
 	case fresh.Domains > maxSurge*old.Domains && fresh.Domains > old.Domains+someSites:
@@ -86,6 +96,9 @@ func (k *Keeper) look(ctx context.Context, l config.List, m *look, accept bool, 
 		return err
 	}
 	m.Checked, m.Failures, m.Refused, m.Error = now, 0, false, ""
+	if st, err := os.Stat(l.Source); err == nil && !update.Remote(l.Source) && st.ModTime().Before(now) {
+		m.Checked = st.ModTime().UTC().Round(0) // that nobody puts a new one there is no sign that it is current
+	}
 	return nil
 }
 
@@ -164,7 +177,8 @@ func fingerprint(path string) string {
 // take seals a feed and puts it in place of the last version, unless it is the same or too strange.
 func (k *Keeper) take(l config.List, m *look, old *sealed.List, feed []byte, accept bool) error {
 	mark := k.key.Fingerprint(feed)
-	if old != nil && old.Mark == mark {
+	moved := old != nil && old.Source != m.SourceID
+	if old != nil && old.Mark == mark && !moved {
 		return nil
 	}
 	limit := int64(l.MaxSize)
@@ -179,7 +193,7 @@ func (k *Keeper) take(l config.List, m *look, old *sealed.List, feed []byte, acc
 	defer text.Close()
 	fresh, err := sealed.Seal(text, k.key)
 	if err == nil && !accept {
-		err = guard(old, fresh)
+		err = guard(old, fresh, moved)
 	}
 	if err != nil {
 		m.Refused = true

@@ -155,9 +155,13 @@ func (k *Keeper) usable(s state, now time.Time) (out []*sealed.List, err error) 
 		return nil
 	}
 	held := make(map[string]bool) // sources
+	configured := make(map[string]bool)
+	for _, l := range k.configured() {
+		configured[l.Name] = true
+	}
 	take := func(name string) {
 		m := s.of(name)
-		if m.Forgotten {
+		if m.Forgotten && !configured[name] { // nobody ends what the service is told to enforce
 			return
 		}
 		l, damaged := k.dir.load(name, k.key)
@@ -168,6 +172,9 @@ func (k *Keeper) usable(s state, now time.Time) (out []*sealed.List, err error) 
 		if damaged {
 			m.lost(now)
 			k.log().Error("a sealed list was lost or damaged", "list", name, "enforced", l != nil)
+			if l == nil && !configured[name] { // of which nothing else would tell
+				err = errors.Join(err, fmt.Errorf("list %q has left the configuration, and its copy cannot be opened", name))
+			}
 		}
 		if l != nil && len(out) < sealed.MaxLists {
 			l.Name = name

@@ -88,6 +88,22 @@ func (f folder) writeState(s state) error {
 	return nil
 }
 
+// readable is nil for a folder that can be looked into, and for one that is not there: nothing was ever kept.
+func (f folder) readable() error {
+	d, err := os.Open(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = d.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, d.Close())
+}
+
 // names gives the lists of which there is a sealed copy.
 func (f folder) names() []string {
 	entries, err := os.ReadDir(string(f))

@@ -123,6 +123,19 @@ func (k *Keeper) Proved(ctx context.Context, at time.Time) error {
 	return k.dir.writeState(s)
 }
 
+// MayForget is nil for a list that Forget would end.
+func (k *Keeper) MayForget(list string) error {
+	for _, l := range k.configured() {
+		if l.Name == list {
+			return &update.ListError{List: list, Err: errConfigured}
+		}
+	}
+	if !slices.Contains(k.dir.names(), list) {
+		return &update.ListError{List: list, Err: update.ErrUnknown}
+	}
+	return nil
+}
+
 // Forget ends the enforcement of a list that is no longer configured. It is no method of a running service's
 // configuration: a person has to be asked who may decide it.
 func (k *Keeper) Forget(ctx context.Context, list string) error {
@@ -131,13 +144,8 @@ func (k *Keeper) Forget(ctx context.Context, list string) error {
 		return err
 	}
 	defer done()
-	for _, l := range k.configured() {
-		if l.Name == list {
-			return &update.ListError{List: list, Err: errConfigured}
-		}
-	}
-	if !slices.Contains(k.dir.names(), list) {
-		return &update.ListError{List: list, Err: update.ErrUnknown}
+	if err := k.MayForget(list); err != nil {
+		return err
 	}
 	s := k.dir.readState()
 	s.of(list).Forgotten = true

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"schoolgate/monitor/record"
 )
 
 // tierFeed is a list of the illegal tier: two whole sites, one page.
@@ -135,6 +137,13 @@ func TestNobodyIsExempt(t *testing.T) {
 		{"another category", func(s *school) { s.more = tierList("feed", "gaming", feed) }},
 		{"another name and category", func(s *school) { s.more = tierList("harmless", "own-things", feed) }},
 		{"another source", func(s *school) { s.more = tierList("feed", "illegal", "/nowhere/feed.txt") }},
+		{"a source of one's own", func(s *school) {
+			own := filepath.Join(dir, "own.txt")
+			if err := os.WriteFile(own, []byte(strings.ReplaceAll(tierFeed, "listed-site.", "other-site.")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s.more = tierList("feed", "illegal", own)
+		}},
 		{"an empty source", func(s *school) { s.more = tierList("feed", "illegal", empty) }},
 		{"no list", func(s *school) { s.more = "" }},
 		{"upstreams away", func(s *school) { s.upstream = "udp://" + deadAddr(t) }},
@@ -196,6 +205,83 @@ func TestNobodyIsExempt(t *testing.T) {
 	b = startBox(t, writeConfig(t, dir, "this is no configuration"), "--last-good", filepath.Join(dir, "var", "last-good.toml"))
 	b.wantRefused("after a start from the last good configuration")
 	b.stop()
+}
+
+// TestOnlyTheLeadEnds: a configuration and a key of one's own end nothing, and what is refused is not written down as done.
+func TestOnlyTheLeadEnds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	outside := t.TempDir()
+	key := func(name string) (file, line string) {
+		file = filepath.Join(outside, name)
+		return file, "[illegal]\n" + withInput(t, "four words will do\n", "illegal", "key", "--out", file)
+	}
+	leadKey, lead := key("lead.key")
+	ownKey, own := key("own.key")
+	list := tierList("feed", "illegal", feedFile(t, outside, tierFeed))
+	s := school{upstream: serveDNS(t, tierUpstream), more: lead + list, policy: "allow = [\"listed-site.example\"]"}
+	mine := s
+	mine.more = own
+	foreign := writeConfig(t, outside, readFile(t, mine.write(t, dir)))
+	config := s.write(t, dir)
+	b := startBox(t, config)
+	b.until("the feed is in force", func() bool { _, status := b.page("/readyz"); return status == 200 })
+
+	ends := func(keyFile, config string) bool {
+		t.Helper()
+		cmd := exec.Command(binary(t), "illegal", "forget", "feed", "--key", keyFile, "--config", config)
+		cmd.Stdin = strings.NewReader("four words will do\n")
+		out, err := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		return err == nil
+	}
+	if ends(ownKey, foreign) {
+		t.Error("a configuration and a key of one's own end a list")
+	}
+	if ends(leadKey, config) {
+		t.Error("a configured list is ended")
+	}
+	s.more = own + list
+	s.write(t, dir)
+	b.reload(taken)
+	if health, _ := b.page("/healthz"); !strings.Contains(health, "illegal.newkey") {
+		t.Errorf("health does not tell of another key: %s", health)
+	}
+	s.more, s.policy = own, "allow = [\"listed-site.example\", \"www.listed-site.example\"]"
+	s.write(t, dir)
+	b.reload(taken)
+	if ends(ownKey, config) {
+		t.Error("a key that is new in the configuration ends a list")
+	}
+	b.wantRefused("after all that")
+	log := readFile(t, filepath.Join(b.record(), "changes.log"))
+	if strings.Contains(log, "no longer enforced") {
+		t.Errorf("what was refused is in the log as done: %s", log)
+	}
+	if strings.Contains(log, "listed-site") || !strings.Contains(log, record.Withheld) {
+		t.Errorf("what was edited is in the log with its name: %s", log)
+	}
+	if _, stderr, code := invoke(t, dir, "changes", "propose", "block", "nasty.example", "--by", "Ann", "--why", "saw http://www.listed-site.example/x", "--config", config); code == exitOK || !strings.Contains(stderr, "--why has a name in it") {
+		t.Errorf("a reason with a listed name: %d, %s", code, stderr)
+	}
+	if !ends(leadKey, config) {
+		t.Error("the lead cannot end a list")
+	}
+	b.until("the list is no longer in force", func() bool { return verdictOf(b.ask("127.30.0.1", "listed-site.example", dns.TypeA)) != "blocked" })
+	b.stop()
+}
+
+// TestNameOf: what people paste.
+func TestNameOf(t *testing.T) {
+	for given, want := range map[string]string{
+		"site.example": "site.example", "Site.Example.": "site.example", "https://site.example:8443/a?b#c": "site.example", "site.example?x=1": "site.example",
+		"//site.example/": "site.example", "http://user:word@site.example": "site.example", "https:\\\\site.example": "site.example", "bücher.example": "xn--bcher-kva.example",
+		"192.0.2.1": "", "http://192.0.2.1:80/x": "", "[2001:db8::1]:443": "", "": "", "https://": "",
+	} {
+		if got, _, err := nameOf(given); string(got) != want || (err == nil) != (want != "") {
+			t.Errorf("%q is %q, %v; want %q", given, got, err, want)
+		}
+	}
 }
 
 // TestIllegalTierLeavesNoTrace searches everything that the program wrote for what is listed, in every spelling.

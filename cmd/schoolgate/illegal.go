@@ -90,7 +90,11 @@ func tierWords(cfg *config.Config, lists []feed.Status) (words []string, enforce
 	loc := cfg.Location()
 	for _, s := range lists {
 		if s.State == feed.Never {
-			words = append(words, fmt.Sprintf("not enforced here: nothing of %s was ever fetched", s.Name))
+			why := "nothing of %s was ever fetched"
+			if !s.Lost.IsZero() {
+				why = "the copy of %s, or the key to it, was lost"
+			}
+			words = append(words, fmt.Sprintf("not enforced here: "+why, s.Name))
 			continue
 		}
 		enforced = true
@@ -163,8 +167,12 @@ func illegalUpdate(ctx context.Context, c *call, cfg *config.Config, _ illegalOp
 }
 
 func illegalAccept(ctx context.Context, c *call, cfg *config.Config, o illegalOptions, names []string) error {
-	if _, err := dslKey(c, cfg, o); err != nil {
+	if err := deciding(c, cfg, o); err != nil {
 		return err
+	}
+	tier, _ := feed.Split(cfg.Store.Path, cfg.Lists)
+	if !isOf(tier, names[0]) {
+		return failed("schoolgate illegal status shows the lists", "no list %q of the illegal tier is configured", names[0])
 	}
 	if err := noteTier(cfg, o, change.KindLists, "list "+names[0]+" of the illegal tier: its next version is taken however strange it looks"); err != nil {
 		return err
@@ -174,13 +182,17 @@ func illegalAccept(ctx context.Context, c *call, cfg *config.Config, o illegalOp
 }
 
 func illegalForget(ctx context.Context, c *call, cfg *config.Config, o illegalOptions, names []string) error {
-	if _, err := dslKey(c, cfg, o); err != nil {
+	if err := deciding(c, cfg, o); err != nil {
 		return err
+	}
+	k := keeperOf(cfg)
+	if err := k.MayForget(names[0]); err != nil { // else the log would tell of what was not done
+		return failed("schoolgate illegal status shows the lists; one that is configured has to leave the configuration first", "%v", err)
 	}
 	if err := noteTier(cfg, o, change.KindLists, "list "+names[0]+" of the illegal tier: no longer enforced, all copies are removed"); err != nil {
 		return err
 	}
-	return conclude(c, cfg, keeperOf(cfg).Forget(ctx, names[0]), "the list is no longer enforced", "schoolgate illegal status shows the lists; one that is configured has to leave the configuration first")
+	return conclude(c, cfg, k.Forget(ctx, names[0]), "the list is no longer enforced", "schoolgate illegal status shows the lists")
 }
 
 // noteTier writes what a person does to the tier into the log of changes, before it is done.
@@ -200,7 +212,7 @@ func noteTier(cfg *config.Config, o illegalOptions, kind change.Kind, what strin
 }
 
 // dslKey reads the safeguarding lead's key, which only its holder can unlock.
-func dslKey(c *call, cfg *config.Config, o illegalOptions) (*reference.Key, error) {
+func dslKey(c *call, o illegalOptions) (*reference.Key, error) {
 	if o.key == "" {
 		return nil, usage("--key FILE names the file that schoolgate illegal key made", "this takes the safeguarding lead's key")
 	}
@@ -216,17 +228,30 @@ func dslKey(c *call, cfg *config.Config, o illegalOptions) (*reference.Key, erro
 	if err != nil {
 		return nil, failed("", "%s: %v", o.key, err)
 	}
-	if cfg.Illegal.DSLKey.IsZero() || config.PublicKey(k.Public()) != cfg.Illegal.DSLKey {
-		if o.key != "" && cfg.Illegal.DSLKey.IsZero() {
-			return nil, failed("dsl_key under [illegal] names it", "no key of a safeguarding lead is configured")
-		}
-		return k, errOtherDSL
-	}
 	return k, nil
 }
 
-// errOtherDSL comes with a key that is not the configured one.
-var errOtherDSL = &hintError{what: "this is not the key that the configuration names", hint: "dsl_key under [illegal]; an earlier key opens what was sealed for it", code: exitFailed}
+// deciding wants the key of somebody who may decide on lists of the tier. The configuration does not say who that is: this
+// command takes any, and whoever may write one could name a key of their own.
+func deciding(c *call, cfg *config.Config, o illegalOptions) error {
+	k, err := dslKey(c, o)
+	if err != nil {
+		return err
+	}
+	trust, err := reference.ReadTrust(cfg.Store.Path)
+	switch {
+	case err != nil:
+		return failed("run the command as the user schoolgate, or with sudo", "%v", err)
+	case trust.Key == [32]byte{}:
+		return failed("dsl_key under [illegal] names one; the running service takes it up", "the box trusts no key of a safeguarding lead yet")
+	case k.Public() != trust.Key:
+		return failed("a dsl_key that takes the place of another counts after seven days", "this is not the key that the box trusts")
+	case !trust.Decides(time.Now()):
+		return failed("the first key of a box that enforces the tier already has to wait",
+			"this key is new, and decides from %s", trust.From.Add(reference.Patience).In(cfg.Location()).Format("2 January 2006 15:04"))
+	}
+	return nil
+}
 
 // passphrase asks on a terminal, and elsewhere reads one line.
 func passphrase(c *call, prompt string) ([]byte, error) {
@@ -339,8 +364,8 @@ func illegalOpen(ctx context.Context, c *call, cfg *config.Config, o illegalOpti
 	if len(hits) == 0 || hits[0].Sealed == nil {
 		return failed("schoolgate illegal references lists them", "there is no sealed reference %d", id)
 	}
-	k, err := dslKey(c, cfg, o)
-	if err != nil && !errors.Is(err, errOtherDSL) {
+	k, err := dslKey(c, o)
+	if err != nil {
 		return err
 	}
 	secret, err := k.Open(hits[0].Sealed)

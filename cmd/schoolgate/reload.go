@@ -84,7 +84,7 @@ func (a *appliance) reload(ctx context.Context) {
 	a.asking.Store(ask)
 	a.resolver.Swap(state)
 	a.alerts.Set(alertSettings(next))
-	a.refs.SetKey(next.Illegal.DSLKey)
+	a.heedKey(next)
 	a.label(next)
 	a.keeper.SetLists(next.Lists, next.Update)
 	a.updater.SetLists(openLists(next), next.Update)

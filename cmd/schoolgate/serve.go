@@ -70,6 +70,7 @@ type appliance struct {
 	outcome atomic.Pointer[loading]       // of the last time that a configuration was read
 	losses  losses
 	proof   proof // of the illegal tier
+	trust   atomic.Pointer[reference.Trust]
 
 	changes  *change.Log
 	changed  chan struct{}            // has one element when somebody says that the log of changes has grown
@@ -142,7 +143,6 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.sender = alert.NewSender(a.store, func() config.Alerts { return a.cfg.Load().Alerts }, part(a.log, "mail"))
 	a.alerts.Mailed = a.sender.Wake
 	a.refs = reference.New(a.store, part(a.log, "references"))
-	a.refs.SetKey(cfg.Illegal.DSLKey)
 	a.checks = &health.Checks{Parts: []health.Check{
 		a.filterConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.configConditions, a.changeConditions, a.alerts.Health, a.sender.Health,
 	}}
@@ -151,6 +151,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 
 	// Lists, policy, devices, upstreams, cache: what a query reads.
 	a.openTier(ctx, cfg)
+	a.heedKey(cfg)
 	a.updater = updaterOf(cfg)
 	a.updater.Log = part(a.log, "lists")
 	a.updater.Publish, a.updater.Decided = a.publish, a.decided

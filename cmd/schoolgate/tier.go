@@ -17,6 +17,7 @@ import (
 	"schoolgate/blocklist/update"
 	"schoolgate/config"
 	"schoolgate/monitor"
+	"schoolgate/monitor/reference"
 	"schoolgate/resolver/query"
 )
 
@@ -114,6 +115,7 @@ func (a *appliance) prove(ctx context.Context) error {
 	tick := time.NewTicker(proveEvery)
 	defer tick.Stop()
 	for {
+		a.heedKeyAgain()
 		if s := a.resolver.State(); !s.Policy.NoIllegal() {
 			err := a.proveNow(ctx)
 			if ctx.Err() != nil {
@@ -183,6 +185,35 @@ func (a *appliance) proveNow(ctx context.Context) error {
 	return errPassed
 }
 
+// heedKey has names sealed for whom the box trusts, now that the configuration says cfg.
+func (a *appliance) heedKey(cfg *config.Config) {
+	dir := cfg.Store.Path
+	kept, err := reference.ReadTrust(dir)
+	if err != nil {
+		a.log.Error("whose key is trusted could not be read", "error", err)
+	}
+	was := a.trust.Load()
+	if was == nil {
+		was = &kept
+	}
+	is := was.Heed(cfg.Illegal.DSLKey, a.tier != nil, time.Now())
+	a.trust.Store(&is)
+	a.refs.SetKey(is.Key)
+	if is == kept || is == (reference.Trust{}) {
+		return
+	}
+	if err := reference.WriteTrust(dir, is); err != nil {
+		a.log.Error("whose key is trusted could not be kept", "error", err)
+	}
+}
+
+// heedKeyAgain is for a key that has waited long enough.
+func (a *appliance) heedKeyAgain() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.heedKey(a.file)
+}
+
 // Limits of what is fresh.
 const (
 	unprovenAfter = 2 * proveEvery
@@ -226,6 +257,10 @@ func (a *appliance) tierConditions(now time.Time) (out []monitor.Condition) {
 	if a.refs.Failed() {
 		say("illegal.references", monitor.Critical, "Check that the disk is not full or read-only; the log of the process says more",
 			"What the illegal tier refuses cannot be kept for the safeguarding lead")
+	}
+	if t := a.trust.Load(); !t.Since.IsZero() {
+		say("illegal.newkey", monitor.Critical, "If the safeguarding lead did not ask for that, put the former dsl_key back under [illegal], and find out who changed it",
+			"The configuration names another key of the safeguarding lead; it counts from %s, and until then the former one does", t.Since.Add(reference.Patience).In(cfg.Location()).Format("2 January 2006"))
 	}
 	switch {
 	case len(status) > 0 && cfg.Illegal.DSLKey.IsZero():

@@ -19,6 +19,7 @@ const (
 	storeWithin = 10 * time.Second
 	queueSize   = 256
 	perHour     = 600  // rows; what comes beyond is counted in one, since whoever forges addresses can ask for ever
+	perDevice   = 60   // of these: one that asks for ever new names leaves room for what others ask
 	maxOpen     = 2048 // windows
 )
 
@@ -47,6 +48,7 @@ type Keeper struct {
 	open  map[key]*standing
 	since time.Time // when the hour of the budget began
 	used  int
+	by    map[string]int // rows of the hour by device
 }
 
 // sighting is one question on its way to Run, for a moment: nothing else outside of the packet loop holds its name.
@@ -74,7 +76,7 @@ type standing struct {
 
 // New makes a keeper that does nothing until Run.
 func New(store Store, log *slog.Logger) *Keeper {
-	return &Keeper{Now: time.Now, store: store, log: log, queue: make(chan sighting, queueSize), seed: maphash.MakeSeed(), open: make(map[key]*standing)}
+	return &Keeper{Now: time.Now, store: store, log: log, queue: make(chan sighting, queueSize), seed: maphash.MakeSeed(), open: make(map[key]*standing), by: make(map[string]int)}
 }
 
 // SetKey gives the public half of the key that names are sealed with from now on; zero is none.
@@ -142,11 +144,18 @@ func (k *Keeper) take(ctx context.Context, s sighting) {
 	now := k.Now()
 	if now.Sub(k.since).Abs() >= time.Hour {
 		k.since, k.used = now, 0
+		clear(k.by)
 	}
 	h := monitor.Hit{First: s.at, Last: s.at, Device: s.device, List: s.list, Count: 1}
 	if k.used >= perHour || len(k.open) >= maxOpen {
 		id, h.Device = key{list: s.list}, ""
 		if rest := k.open[id]; rest != nil && s.at.Sub(rest.first).Abs() < time.Hour {
+			rest.grow(s.at)
+			return
+		}
+	} else if k.by[s.device] >= perDevice {
+		id = key{device: s.device, list: s.list}
+		if rest := k.open[id]; rest != nil && s.at.Sub(rest.first).Abs() < window {
 			rest.grow(s.at)
 			return
 		}
@@ -161,6 +170,7 @@ func (k *Keeper) take(ctx context.Context, s sighting) {
 		}
 	}
 	k.used++
+	k.by[id.device]++
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
 	row, err := k.store.AddHit(ctx, h)

@@ -181,6 +181,27 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// TestFloodOfOne: one device that asks for ever new names hides nothing of what another asks.
+func TestFloodOfOne(t *testing.T) {
+	key, _ := NewKey()
+	s := &shelf{}
+	var flood []*query.Query
+	for i := range 1500 {
+		flood = append(flood, refused(t, "busy", fmt.Sprintf("x%d.listed.example", i), start))
+	}
+	run(t, s, key, append(flood, refused(t, "quiet", "listed.example", start))...)
+	total := int64(0)
+	for _, h := range s.hits {
+		total += h.Count
+	}
+	if len(s.hits) != perDevice+2 || s.hits[perDevice].Device != "busy" || s.hits[perDevice].Sealed != nil || total != 1501 {
+		t.Errorf("%d rows of %d questions, the last but one %+v", len(s.hits), total, s.hits[len(s.hits)-2])
+	}
+	if secret, err := key.Open(s.hits[len(s.hits)-1].Sealed); err != nil || secret.Device != "quiet" {
+		t.Errorf("%+v, %v", secret, err)
+	}
+}
+
 func TestBrokenStore(t *testing.T) {
 	key, _ := NewKey()
 	s := &shelf{err: errors.New("disk full")}
