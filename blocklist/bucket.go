@@ -3,7 +3,6 @@ package blocklist
 import (
 	"encoding/binary"
 	"math/bits"
-	"slices"
 
 	"schoolgate/blocklist/domain"
 )
@@ -21,52 +20,11 @@ const (
 	slack     = 16  // bytes behind the last bucket, since tags and shapes are read sixteen at a time
 )
 
-// The index holds the sizes of buckets, a byte each, in groups after a 32-bit number: where the first of them begins.
-const (
-	indexGroup = 12
-	indexSize  = 4 + indexGroup
-)
-
-// bucketAt is where a bucket begins, and how long it is.
-func (s *Set) bucketAt(bucket uint64) (at, size int) {
-	i := bucket % indexGroup
-	group := (*[indexSize]byte)(s.index[bucket/indexGroup*indexSize:])
-	low, high := binary.LittleEndian.Uint64(group[4:]), uint64(binary.LittleEndian.Uint32(group[12:]))
-	return int(binary.LittleEndian.Uint32(group[:])) + sumBytes(low, high, int(i)), int(group[4+i])
-}
-
-// sumBytes is the sum of the first n bytes of two words, n < 16. Many numbers are summed at once, and no way is chosen by
-// how many there are: what a processor guesses wrongly costs it more than that.
-func sumBytes(low, high uint64, n int) int {
-	low &= 1<<(8*uint(n)) - 1
-	high &= 1<<(8*uint(max(n, 8)-8)) - 1
-	const even, ones = 0x00ff00ff00ff00ff, 0x0001000100010001
-	return int((low&even + low>>8&even + high&even + high>>8&even) * ones >> 48)
-}
-
-// homesOf are the homes of all names at w and below it that are in the set, ascending; few is false if they may have any.
-// There is one for each name above w that the filter takes for a crowd, since it may be wrong.
-func (s *Set) homesOf(w *domain.Wire) (homes []uint64, few bool) {
-	h, last := s.seed, w.Labels()-1
-	for i := last; i >= 0; i-- {
-		if h = hashLabel(h, w.Label(i)); i == last {
-			continue
-		}
-		home, _ := bits.Mul64(h, s.homes)
-		homes = append(homes, home)
-		if !s.crowds.has(h) {
-			slices.Sort(homes)
-			return homes, true
-		}
-	}
-	return nil, false
-}
-
-// search calls found with the codes of all entries in the home of hash h that have this tag and are at w or above it, and
-// with the labels of w that they begin at.
-func (s *Set) search(h uint64, tag byte, w *domain.Wire, found func(code, first int)) {
-	for home, _ := bits.Mul64(h, s.homes); ; home++ {
-		at, size := s.bucketAt(home)
+// search calls found with the codes of all entries of a home that have this tag and are at w or above it, and with the
+// labels of w that they begin at.
+func (s *Set) search(home uint64, tag byte, w *domain.Wire, found func(code, first int)) {
+	for ; ; home++ {
+		at, size := s.directory.bucket(home)
 		b := s.buckets[at:][:size+slack]
 		// The cache lines of a bucket, asked for together, come together, not one after the other as they are needed.
 		if b[0]|b[size/2]|b[size-1] == 0 {
@@ -167,7 +125,8 @@ func varint(v uint32) (number, size int) {
 	return int(v & (1<<(7*uint(size)) - 1)), size
 }
 
-// A code is the number of a record: where a top label stands among tops, after its length, and which tuple it is.
+// A code is the number of a record: where a top label stands among tops, after its length, and what the lists say, as a
+// tupleID.
 const codeSize = 8
 
 func (s *Set) topOf(code int) []byte {
@@ -176,10 +135,10 @@ func (s *Set) topOf(code int) []byte {
 }
 
 func (s *Set) tupleOf(code int) tuple {
-	return tupleAt(s.tuples, int(binary.LittleEndian.Uint32(s.codes[code*codeSize+4:])))
+	return s.tuples.at(tupleID(binary.LittleEndian.Uint32(s.codes[code*codeSize+4:])))
 }
 
-// says is what the tuple of a code says of a name, or of those below it.
+// says is what the lists say of the name of a code, or of those below it.
 func (s *Set) says(code int, below bool) (block, except Mask) {
-	return reachAt(s.tuples, int(binary.LittleEndian.Uint32(s.codes[code*codeSize+4:])), below)
+	return s.tuples.says(tupleID(binary.LittleEndian.Uint32(s.codes[code*codeSize+4:])), below)
 }

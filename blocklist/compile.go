@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"math/bits"
 	"slices"
 )
 
@@ -12,11 +11,8 @@ import (
 const (
 	maxGroup    = 4   // names that share a home, unless no label more tells them apart
 	maxUnit     = 128 // bytes of an entry and those that lean on it
-	homeNames   = 8   // names in a bucket, on average
-	heldBits    = 6   // of the filter, for each name
-	crowdsBits  = 16
-	singleBits  = 16
-	longestCode = 3 // bytes that a code is reckoned to take before it is known
+	homeNames   = 6   // names in a bucket, on average
+	longestCode = 3   // bytes that a code is reckoned to take before it is known
 )
 
 // compiler turns rules into buckets and all that leads to them, in two passes through bins. The first (read) sorts rules
@@ -35,17 +31,16 @@ type compiler struct {
 
 	topAt    map[string]uint32 // in tops
 	tops     []byte
-	tupleIDs map[tuple]uint32
-	tuples   []byte
+	tupleIDs map[tuple]tupleID
+	tuples   tuples
 	pairs    map[pair]uint32 // numbers, which become codes
 	uses     []int           // of pairs
 
 	// What write makes.
-	homes        uint64
-	singles      filter
-	held, crowds filter
-	codes        []byte
-	index, far   []byte
+	homes     uint64
+	directory directory
+	codes     []byte
+	far       []byte
 
 	// Used again and again.
 	sorted              records
@@ -55,13 +50,16 @@ type compiler struct {
 	entries             unit
 }
 
-// pair is what a code stands for: the place of a top label, and the number of a tuple.
-type pair struct{ top, tuple uint32 }
+// pair is what a code stands for: the place of a top label, and a tuple.
+type pair struct {
+	top   uint32
+	tuple tupleID
+}
 
 func newCompiler(lists []Info, seed uint64, s *symbols, units bins, perHome int) *compiler {
 	return &compiler{
 		lists: lists, seed: seed, symbols: s, units: units, perHome: perHome,
-		single: map[string]tuple{}, topAt: map[string]uint32{}, tupleIDs: map[tuple]uint32{}, pairs: map[pair]uint32{},
+		single: map[string]tuple{}, topAt: map[string]uint32{}, tupleIDs: map[tuple]tupleID{}, pairs: map[pair]uint32{},
 	}
 }
 
@@ -200,7 +198,7 @@ func (c *compiler) put(h uint64, names []name) error {
 			}
 			p := c.pair(top, names[n].rules)
 			c.uses[p]++
-			c.record = binary.LittleEndian.AppendUint32(c.record, uint32(pathHash(c.seed, names[n].path)>>32))
+			c.record = binary.LittleEndian.AppendUint32(c.record, uint32(pathHash(c.seed, names[n].path)))
 			c.record = binary.LittleEndian.AppendUint32(c.record, p)
 			c.record = append(c.record, e.tag, byte(e.labels))
 			c.record = binary.LittleEndian.AppendUint16(c.record, uint16(len(e.text)))
@@ -250,9 +248,8 @@ func (c *compiler) pair(top []byte, t tuple) uint32 {
 		c.tops = append(c.tops, top...)
 	}
 	if p.tuple, ok = c.tupleIDs[t]; !ok {
-		p.tuple = uint32(len(c.tupleIDs))
+		p.tuple = c.tuples.add(t)
 		c.tupleIDs[t] = p.tuple
-		c.tuples = t.appendTo(c.tuples)
 	}
 	id, ok := c.pairs[p]
 	if !ok {
@@ -267,38 +264,32 @@ func (c *compiler) pair(top []byte, t tuple) uint32 {
 func (c *compiler) write(w *image) error {
 	code := c.rank()
 	c.homes = uint64(c.names/c.perHome + 1)
-	c.singles, c.held = newFilter(len(c.single), singleBits), newFilter(c.names, heldBits)
-	for top := range c.single {
-		h := siteHash(c.seed, []byte(top))
-		c.singles.add(h, h)
-	}
-	c.crowds = newFilter(len(c.crowded), crowdsBits)
+	p := packer{emit: w.write, directory: make(directory, (c.homes+lineHomes-1)/lineHomes*lineSize)}
 	for _, h := range c.crowded {
-		c.crowds.add(h, h)
+		p.directory.line(homeOf(h, c.homes)).markCrowd(h)
 	}
-	p := packer{emit: w.write}
 	for i := range binCount {
 		if err := c.units.take(i, &c.sorted); err != nil {
 			return err
 		}
 		for at, u := range c.sorted.order {
-			home, _ := bits.Mul64(u.hash, c.homes)
-			if err := p.add(home, c.unit(u.hash, c.sorted.record(at), code)); err != nil {
+			home := homeOf(u.hash, c.homes)
+			if err := p.add(home, c.unit(p.directory.line(home), c.sorted.record(at), code)); err != nil {
 				return err
 			}
 		}
 	}
 	err := p.finish(c.homes)
-	c.index, c.far = p.index, p.far
+	c.directory, c.far = p.directory, p.far
 	return err
 }
 
-// unit reads a record of hash h, with codes for pairs, and puts its names into the filter. It is lent.
-func (c *compiler) unit(h uint64, r []byte, code []uint32) unit {
+// unit reads a record, with codes for pairs, and marks its names in their line. It is lent.
+func (c *compiler) unit(line *directoryLine, r []byte, code []uint32) unit {
 	c.entries = c.entries[:0]
 	for r = r[hashSize:]; len(r) > 0; {
 		name, id := binary.LittleEndian.Uint32(r), binary.LittleEndian.Uint32(r[4:])
-		c.held.add(h, uint64(name)<<32)
+		line.mark(name)
 		size := int(binary.LittleEndian.Uint16(r[10:]))
 		c.entries = append(c.entries, entry{tag: r[8], labels: int(r[9]), code: int(code[id]), text: r[12:][:size]})
 		r = r[12+size:]
@@ -317,7 +308,7 @@ func (c *compiler) rank() []uint32 {
 	for i, id := range order {
 		code[id] = uint32(i)
 		c.codes = binary.LittleEndian.AppendUint32(c.codes, pairs[id].top)
-		c.codes = binary.LittleEndian.AppendUint32(c.codes, pairs[id].tuple)
+		c.codes = binary.LittleEndian.AppendUint32(c.codes, uint32(pairs[id].tuple))
 	}
 	return code
 }

@@ -24,7 +24,7 @@ type cursor struct {
 
 // from is a cursor before the first entry of a bucket.
 func (s *Set) from(bucket uint64) *cursor {
-	at, _ := s.bucketAt(bucket)
+	at, _ := s.directory.bucket(bucket)
 	return &cursor{s: s, bucket: bucket, at: at}
 }
 
@@ -65,7 +65,7 @@ func (c *cursor) next() bool {
 			return false
 		}
 		if c.i == int(b[0]&countMask) {
-			_, size := c.s.bucketAt(c.bucket)
+			_, size := c.s.directory.bucket(c.bucket)
 			c.bucket, c.at, c.i, c.goesOn = c.bucket+1, c.at+size, 0, b[0]&goesOn != 0
 			continue
 		}

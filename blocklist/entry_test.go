@@ -57,27 +57,41 @@ func TestHashLabel(t *testing.T) {
 	}
 }
 
-// Of names that are not there, few pass the filter.
-func TestFilter(t *testing.T) {
-	const names = 50_000
+// Of names that are not there, few pass the filter of a line, and fewer for crowds.
+func TestDirectoryLine(t *testing.T) {
+	const lines = 2_000
 	rnd := rand.New(rand.NewPCG(15, 16))
-	f := newFilter(names, heldBits)
-	held := make([]uint64, names)
-	for i := range held {
-		held[i] = rnd.Uint64()
-		f.add(held[i], held[i])
-	}
-	passed := 0
-	for _, h := range held {
-		if !f.has(h) {
-			t.Fatalf("%x does not pass, though it is there", h)
+	passed, crowds := 0, 0
+	for range lines {
+		var l directoryLine
+		held := make([]uint64, lineHomes*homeNames)
+		for i := range held {
+			held[i] = rnd.Uint64()
+			l.mark(uint32(held[i]))
 		}
-		if f.has(rnd.Uint64()) {
-			passed++
+		crowd := rnd.Uint64()
+		l.markCrowd(crowd)
+		for _, h := range held {
+			if !l.has(uint32(h)) {
+				t.Fatalf("%x does not pass, though it is there", h)
+			}
+			if l.has(rnd.Uint32()) {
+				passed++
+			}
+			if l.hasCrowd(rnd.Uint64()) {
+				crowds++
+			}
+		}
+		if !l.hasCrowd(crowd) {
+			t.Fatalf("%x is a crowd", crowd)
 		}
 	}
-	if share := float64(passed) / names; share > 0.08 {
-		t.Errorf("%.1f %% of other names pass, want at most 8 %%", 100*share)
+	const asked = lines * lineHomes * homeNames
+	if share := float64(passed) / asked; share > 0.1 {
+		t.Errorf("%.1f %% of other names pass, want at most 10 %%", 100*share)
+	}
+	if share := float64(crowds) / asked; share > 0.01 {
+		t.Errorf("%.1f %% of other names are crowds, want at most 1 %%", 100*share)
 	}
 }
 
@@ -108,7 +122,7 @@ func TestVarint(t *testing.T) {
 	}
 }
 
-func TestBucketAt(t *testing.T) {
+func TestDirectory(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(17, 18))
 	for _, most := range []int{0, 3, 60} {
 		var p packer
@@ -132,9 +146,8 @@ func TestBucketAt(t *testing.T) {
 		if err := p.finish(0); err != nil {
 			t.Fatal(err)
 		}
-		s := &Set{index: p.index}
 		for i, want := range want {
-			if got, _ := s.bucketAt(uint64(i)); got != want {
+			if got, _ := p.directory.bucket(uint64(i)); got != want {
 				t.Fatalf("of at most %d entries, bucket %d begins at %d, want %d", most, i, got, want)
 			}
 		}

@@ -21,11 +21,12 @@ var (
 )
 
 // The file: a head, then sections, each begun on a border of sectionAlign bytes. All numbers are little-endian. The head:
-// magic, version, checksum of the head with this field zero, checksum of all after the head, nothing (32 bits each
-// after the magic), size of the file, names, homes, seed of hashes (64 bits), then offset and size of each section (64 bits).
+// magic, version, checksum of the head with this field zero, checksum of all after the head, whether there are names of one
+// label (32 bits each after the magic), size of the file, names, homes, seed of hashes (64 bits), then offset and size of
+// each section (64 bits).
 const (
 	magic        = "RadixSet"
-	version      = 4
+	version      = 5
 	sectionAlign = 64
 	headSize     = 256
 	headSections = 56
@@ -34,14 +35,12 @@ const (
 // The sections, in the order in which they stand.
 const (
 	sectionBuckets = iota
-	sectionIndex
+	sectionDirectory
 	sectionFar
-	sectionSingle
-	sectionHeld
-	sectionCrowds
 	sectionCodes
 	sectionTops
-	sectionTuples
+	sectionPlain
+	sectionWhole
 	sectionSymbols
 	sectionLists
 	sections
@@ -81,12 +80,12 @@ func (w *image) finish(c *compiler) ([]byte, error) {
 	}
 	section(sectionBuckets, headSize, w.size-headSize)
 	for i, b := range [...][]byte{
-		c.index, c.far, c.singles, c.held, c.crowds, c.codes, c.tops, c.tuples, c.symbols.appendTo(nil), lists,
+		c.directory, c.far, c.codes, c.tops, c.tuples.plain, c.tuples.whole, c.symbols.appendTo(nil), lists,
 	} {
 		if err := w.write(make([]byte, -w.size&(sectionAlign-1))); err != nil {
 			return nil, err
 		}
-		section(sectionIndex+i, w.size, int64(len(b)))
+		section(sectionDirectory+i, w.size, int64(len(b)))
 		if err := w.write(b); err != nil {
 			return nil, err
 		}
@@ -101,6 +100,9 @@ func (w *image) finish(c *compiler) ([]byte, error) {
 	binary.LittleEndian.PutUint64(head[32:], uint64(c.names))
 	binary.LittleEndian.PutUint64(head[40:], c.homes)
 	binary.LittleEndian.PutUint64(head[48:], c.seed)
+	if len(c.single) > 0 {
+		head[20] = 1
+	}
 	binary.LittleEndian.PutUint32(head[12:], crc32.Checksum(head, castagnoli))
 	return head, nil
 }
@@ -251,10 +253,10 @@ func open(data []byte) (*Set, error) {
 	if crc32.Checksum(data[headSize:], castagnoli) != binary.LittleEndian.Uint32(head[16:]) {
 		return nil, fmt.Errorf("%w: checksum", ErrCorrupt)
 	}
-	s := &Set{data: data, names: int(number(32)), homes: number(40), seed: number(48)}
+	s := &Set{data: data, names: int(number(32)), homes: number(40), seed: number(48), singles: head[20] != 0}
 	var symbols, lists []byte
 	for i, part := range [sections]*[]byte{
-		&s.buckets, &s.index, &s.far, (*[]byte)(&s.single), (*[]byte)(&s.held), (*[]byte)(&s.crowds), &s.codes, &s.tops, &s.tuples, &symbols, &lists,
+		&s.buckets, (*[]byte)(&s.directory), &s.far, &s.codes, &s.tops, &s.tuples.plain, &s.tuples.whole, &symbols, &lists,
 	} {
 		at, size := number(headSections+16*i), number(headSections+16*i+8)
 		if at > uint64(len(data)) || size > uint64(len(data))-at {
@@ -262,8 +264,7 @@ func open(data []byte) (*Set, error) {
 		}
 		*part = data[at:][:size:size]
 	}
-	if s.seed == 0 || s.homes == 0 || s.homes > uint64(len(s.index)/indexSize*indexGroup) || len(s.index)%indexSize != 0 ||
-		len(s.single) < filterLine || len(s.held) < filterLine || len(s.crowds) < filterLine {
+	if s.seed == 0 || s.homes == 0 || s.homes > uint64(len(s.directory)/lineSize*lineHomes) || len(s.buckets) < slack {
 		return nil, fmt.Errorf("%w: sections that do not fit each other", ErrCorrupt)
 	}
 	var err error

@@ -68,7 +68,7 @@ func TestOpenErrors(t *testing.T) {
 	other := bytes.Clone(content)
 	other[8] = 99
 	older := bytes.Clone(content)
-	older[8] = 2
+	older[8] = 4
 	dir := t.TempDir()
 	for name, c := range map[string]struct {
 		content []byte

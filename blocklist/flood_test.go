@@ -16,7 +16,7 @@ func (s *Set) longest() int {
 		if s.buckets[at]&goesOn == 0 {
 			run = 0
 		}
-		_, size := s.bucketAt(bucket)
+		_, size := s.directory.bucket(bucket)
 		at += size
 	}
 	return most
@@ -99,7 +99,7 @@ func TestWithinWhatOnlySeemsACrowd(t *testing.T) {
 	for i := range 500 {
 		zone := fmt.Sprintf("zone%d", i)
 		h := hashLabel(hashLabel(s.seed, []byte("example")), []byte(zone))
-		s.crowds.add(h, h)
+		s.directory.line(homeOf(h, s.homes)).markCrowd(h)
 		n := 0
 		for h := range s.Within(domain.Name("a." + zone + ".example")) {
 			n++

@@ -39,8 +39,8 @@ type packer struct {
 	tags, shapes, bodies []byte // of the bucket
 	bytes                []byte // all of it, used again and again
 
-	index []byte
-	far   []byte
+	directory directory
+	far       []byte
 }
 
 // add takes the next unit, which it lends.
@@ -91,10 +91,14 @@ func (p *packer) flush() error {
 		head |= goesOn
 	}
 	p.bytes = append(append(append(append(p.bytes[:0], head), p.tags...), p.shapes...), p.bodies...)
-	if p.bucket%indexGroup == 0 {
-		p.index = binary.LittleEndian.AppendUint32(p.index, uint32(p.at))
+	if p.bucket/lineHomes*lineSize == uint64(len(p.directory)) {
+		p.directory = append(p.directory, make([]byte, lineSize)...)
 	}
-	p.index = append(p.index, byte(len(p.bytes)))
+	line, i := p.directory.line(p.bucket), p.bucket%lineHomes
+	if i == 0 {
+		binary.LittleEndian.PutUint32(line[startAt:], uint32(p.at))
+	}
+	line[sizesAt+i] = byte(len(p.bytes))
 	p.bucket++
 	p.at += len(p.bytes)
 	p.tags, p.shapes, p.bodies = p.tags[:0], p.shapes[:0], p.bodies[:0]
@@ -110,9 +114,6 @@ func (p *packer) finish(homes uint64) error {
 		if err := p.flush(); err != nil {
 			return err
 		}
-	}
-	for len(p.index)%indexSize != 0 {
-		p.index = append(p.index, 0)
 	}
 	return p.emit(make([]byte, slack))
 }

@@ -22,26 +22,28 @@ import (
 // crowd, and each name one label longer makes a group; so on down. The hash of the name that a group is called by says
 // which bucket is its home. To look up play.games.bad.example, whose last two labels are no crowd, is to search one home:
 //
-//	    hash of bad.example
-//	            │
-//	┌───────────┴───────┐
-//	│ held              │  a filter: is any of the three names there? (For names of one label there is another.)
-//	│ crowds            │  another: is it a crowd, so that games.bad.example has to be asked about too?
-//	│ index             │  where does bucket hash·homes/2⁶⁴ begin, and how long is it?
-//	└───────────┬───────┘
-//	            ▼
-//	buckets ─ ─ ┬───────┬──────────────────────┬────────────────────┬─────────┬─────────┬─────────┬ ─ ─
-//	            │ count │ tags: er  ad  again  │ shapes: how long   │ body    │ body    │ body    │
-//	            │     3 │ (oth-er, b-ad)       │ each body is       │ other   │ bad     │ games   │
-//	        ─ ─ ┴───────┴──────────────────────┴────────────────────┴─────────┴─────────┴─────────┴ ─ ─
+//	hash of bad.example ─┐
+//	                     ▼
+//	directory ─ ─ ┬──────────────────────────────────────────┬───────┬─────────────────┬ ─ ─   a line for twelve homes:
+//	              │ filter: is any of the three names there? │ start │ size, size, ... │       48 + 4 + 12 bytes
+//	          ─ ─ ┴──────────────────────────────────────────┴───┬───┴─────────────────┴ ─ ─
+//	                     ┌───────────────────────────────────────┘
+//	                     ▼
+//	buckets ─ ─ ┬───────┬─────────────────┬─────────────────┬───────┬───────┬───────┬ ─ ─
+//	            │ count │ tags            │ shapes          │ body  │ body  │ body  │
+//	            │ 3     │ er │ ad │ again │ labels and size │ other │ bad   │ games │
+//	        ─ ─ ┴───────┴─────────────────┴─────────────────┴───────┴───────┴───────┴ ─ ─
 //
-// A tag is what the label next to the top one ends with, so all that may match is found by one comparison of eight
-// bytes. What matches then is compared byte for byte: nothing is believed because of a hash. A body is
+// A line of the directory is a cache line, and most buckets are one or two side by side. So a lookup waits for memory
+// about twice, and for most names that the set has not, once. The filter says, too, which names are crowds.
 //
-//	code: a varint that stands for a top label and a tuple, which is what the lists say of the name
-//	text: the labels left of the top one without what the tag says, coded by symbols
+// A tag is what the label next to the top one ends with, so all that may match is found by comparing eight
+// bytes at once. What matches then is compared byte for byte: nothing is believed because of a hash. A body is
 //
-// The entry of a name that stands in one unit with that of another above it (tag: again) gives only what is left of it.
+//	code: a varint that stands for the top label and a tuple, which is what the lists say of the name
+//	text: the labels left of the top one, without what the tag says, coded by symbols
+//
+// The entry of games.bad.example leans on the one before it (tag: again) and gives only what is left of that.
 type Set struct {
 	data  []byte // the whole file; all below points into it
 	lists []Info
@@ -49,16 +51,14 @@ type Set struct {
 	homes uint64
 	seed  uint64 // of hashes
 
-	buckets []byte
-	index   []byte
-	far     []byte // texts too long for a bucket
-	single  filter // names of one label that there are
-	held    filter // names of more
-	crowds  filter
-	codes   []byte
-	tops    []byte
-	tuples  []byte
-	symbols *symbols
+	singles   bool // there are names of one label
+	directory directory
+	buckets   []byte
+	far       []byte // texts too long for a bucket
+	codes     []byte
+	tops      []byte
+	tuples    tuples
+	symbols   *symbols
 }
 
 // Empty is a Set without lists or names.
@@ -110,14 +110,18 @@ func (s *Set) find(k *Key, found func(code, first int)) {
 	k.hash(s.seed)
 	w := k.wire
 	top := w.Labels() - 1
-	if top >= 0 && s.single.has(k.top) {
-		s.search(k.top, none, w, found)
+	if top >= 0 && s.singles {
+		if home := homeOf(k.top, s.homes); s.directory.line(home).has(uint32(k.top)) {
+			s.search(home, none, w, found)
+		}
 	}
 	for i, h := top-1, k.site; i >= 0; {
-		if s.perhaps(h, w, i) {
-			s.search(h, s.symbols.tag(w.Label(top-1)), w, found)
+		home := homeOf(h, s.homes)
+		line := s.directory.line(home)
+		if line.perhaps(h, w, i) {
+			s.search(home, s.symbols.tag(w.Label(top-1)), w, found)
 		}
-		if !s.crowds.has(h) {
+		if !line.hasCrowd(h) {
 			return
 		}
 		if i--; i >= 0 {
@@ -126,14 +130,33 @@ func (s *Set) find(k *Key, found func(code, first int)) {
 	}
 }
 
-// perhaps is false if the group with hash h, called by what of w begins with label i, has neither w nor a name above it.
-func (s *Set) perhaps(h uint64, w *domain.Wire, i int) bool {
-	for line := s.held.line(h); !lineHas(line, h); h = hashLabel(h, w.Label(i)) {
+// perhaps is false if a group of that line, called by what of w begins with label i, with hash h, has neither w nor a name
+// above it.
+func (l *directoryLine) perhaps(h uint64, w *domain.Wire, i int) bool {
+	for ; !l.has(uint32(h)); h = hashLabel(h, w.Label(i)) {
 		if i--; i < 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// homesOf are the homes of all names at w and below it that are in the set, ascending; few is false if they may have any.
+// There is one for each name above w that the filter takes for a crowd, since it may be wrong.
+func (s *Set) homesOf(w *domain.Wire) (homes []uint64, few bool) {
+	h, last := s.seed, w.Labels()-1
+	for i := last; i >= 0; i-- {
+		if h = hashLabel(h, w.Label(i)); i == last {
+			continue
+		}
+		home := homeOf(h, s.homes)
+		homes = append(homes, home)
+		if !s.directory.line(home).hasCrowd(h) {
+			slices.Sort(homes)
+			return homes, true
+		}
+	}
+	return nil, false
 }
 
 // Why is every rule that speaks of n, with the lists that hold it, exceptions too, from the root down.

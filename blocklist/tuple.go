@@ -16,8 +16,6 @@ type reach struct {
 	at, below Mask
 }
 
-const tupleSize = 4 * MaxLists / 8 // bytes in the file
-
 // add takes one rule of one list in.
 func (t *tuple) add(list int, s Scope, except bool) {
 	r := &t.block
@@ -44,34 +42,59 @@ func (t tuple) or(o tuple) tuple {
 	return tuple{join(t.block, o.block), join(t.except, o.except)}
 }
 
-// appendTo appends the file form.
-func (t tuple) appendTo(b []byte) []byte {
+// tuples are all that the lists say of names. Most rules are of the scope Subtree and no exceptions: for what only such
+// rules say one mask does, and the names that are asked about share fewer cache lines.
+type tuples struct {
+	plain []byte // masks
+	whole []byte // block.at, block.below, except.at, except.below
+}
+
+const maskSize = MaxLists / 8
+
+// tupleID is the number of a mask in plain, shifted left by one; or that of four in whole, likewise, plus one.
+type tupleID uint32
+
+// add adds a tuple.
+func (ts *tuples) add(t tuple) tupleID {
+	if t == (tuple{block: reach{t.block.at, t.block.at}}) {
+		ts.plain = appendMask(ts.plain, t.block.at)
+		return tupleID(len(ts.plain)/maskSize-1) << 1
+	}
 	for _, m := range [...]Mask{t.block.at, t.block.below, t.except.at, t.except.below} {
-		for _, v := range m {
-			b = binary.LittleEndian.AppendUint64(b, v)
-		}
+		ts.whole = appendMask(ts.whole, m)
+	}
+	return tupleID(len(ts.whole)/(4*maskSize)-1)<<1 | 1
+}
+
+// at is a tuple.
+func (ts *tuples) at(id tupleID) (t tuple) {
+	t.block.at, t.except.at = ts.says(id, false)
+	t.block.below, t.except.below = ts.says(id, true)
+	return t
+}
+
+// says is what a tuple says of the name itself, or of all below it.
+func (ts *tuples) says(id tupleID, below bool) (block, except Mask) {
+	if id&1 == 0 {
+		return maskAt(ts.plain, int(id>>1)), Mask{}
+	}
+	i := int(id>>1) * 4
+	if below {
+		i++
+	}
+	return maskAt(ts.whole, i), maskAt(ts.whole, i+2)
+}
+
+func appendMask(b []byte, m Mask) []byte {
+	for _, v := range m {
+		b = binary.LittleEndian.AppendUint64(b, v)
 	}
 	return b
 }
 
-// tupleAt reads the file form of tuple id.
-func tupleAt(tuples []byte, id int) (t tuple) {
-	t.block.at, t.except.at = reachAt(tuples, id, false)
-	t.block.below, t.except.below = reachAt(tuples, id, true)
-	return t
-}
-
-// reachAt reads what tuple id says of the name itself, or of all below it.
-func reachAt(tuples []byte, id int, below bool) (block, except Mask) {
-	b := (*[tupleSize]byte)(tuples[id*tupleSize:])
-	at := 0
-	if below {
-		at = tupleSize / 4
-	}
-	mask := func(at int) Mask {
-		return Mask{binary.LittleEndian.Uint64(b[at:]), binary.LittleEndian.Uint64(b[at+8:])}
-	}
-	return mask(at), mask(at + tupleSize/2)
+func maskAt(b []byte, i int) Mask {
+	b = b[i*maskSize:][:maskSize]
+	return Mask{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
 }
 
 // appendHits appends the rules of name that speak of names at it, below it, or either.
