@@ -233,7 +233,25 @@ func listRevert(ctx context.Context, c *call, cfg *config.Config, o listOptions,
 		return err
 	}
 	err = u.Revert(ctx, names[0], o.to, progressLine(c))
-	return conclude(c, cfg, err, "the list is held at an earlier version until schoolgate lists resume "+names[0], "schoolgate lists status "+names[0]+" shows the versions that are kept")
+	return conclude(c, cfg, err, heldAt(u.Status(), names[0], cfg.Location()), "schoolgate lists status "+names[0]+" shows the versions that are kept")
+}
+
+// heldAt says at which of its two versions a list is held: who reverts twice is back at the newer one.
+func heldAt(all []update.Status, name string, in *time.Location) string {
+	which := "version"
+	for _, s := range all {
+		if s.Name != name || s.SHA256 == "" {
+			continue
+		}
+		if s.Before != nil {
+			which = "older version"
+			if s.Fetched.After(s.Before.Fetched) {
+				which = "newer version"
+			}
+		}
+		which += " (" + version8(s.SHA256, s.Fetched, in) + ")"
+	}
+	return fmt.Sprintf("the list is held at its %s until schoolgate lists resume %s", which, name)
 }
 
 func listResume(ctx context.Context, c *call, cfg *config.Config, _ listOptions, names []string) error {

@@ -97,7 +97,11 @@ func describe(w io.Writer, s update.Status, in *time.Location) {
 		say("confirmed", "%s (stale after %v)", cameAt(s.Checked, in), config.Duration(s.MaxAge))
 	}
 	if s.Before != nil {
-		say("before it", "%s, %d entries", version8(s.Before.SHA256, s.Before.Fetched, in), s.Before.Rules)
+		what := "before it"
+		if s.State == update.Held {
+			what = "also kept" // it may be the newer one
+		}
+		say(what, "%s, %d entries", version8(s.Before.SHA256, s.Before.Fetched, in), s.Before.Rules)
 	}
 	if !s.HeldSince.IsZero() {
 		say("held", "since %s by %s", cameAt(s.HeldSince, in), dash(printable(s.HeldBy)))
