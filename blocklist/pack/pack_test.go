@@ -70,6 +70,7 @@ func TestNobodysPlatform(t *testing.T) {
 		"bucket.s3.amazonaws.com", "site.azurewebsites.net", "site.pages.dev", "site.netlify.app", "sites.google.com",
 		"storage.googleapis.com", "account.blob.core.windows.net", "vm.westeurope.cloudapp.azure.com", "team.zendesk.com",
 		"someone.pythonanywhere.com", "firebasestorage.googleapis.com", "web.archive.org", "putty.org",
+		"remotedesktop-pa.googleapis.com", "testpilot.r53-2.services.mozilla.com", "dating.scotsman.com",
 		"dns.google", "doh.dns.apple.com", "mask.icloud.com", "mask.apple-dns.net", "vpn.mozilla.org", "translate.google.com",
 	} {
 		if theme, ok := Holds(n); ok {
