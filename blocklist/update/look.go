@@ -147,7 +147,7 @@ func (u *Updater) lookThere(ctx context.Context, get *fetcher, l config.List, ad
 		return err
 	}
 	if l.MinisignKey != "" {
-		if v.Signed, err = u.verify(ctx, get, l, address, out.Name()); err != nil {
+		if v.Signed, err = u.verify(ctx, get, l, q, out.Name()); err != nil {
 			return err
 		}
 		if v.Signed != 0 && m.SourceID == v.SourceID && v.Signed < m.Signed {
@@ -205,10 +205,13 @@ func (u *Updater) known(f folder, l config.List, m *meta, v version, unchanged b
 	return false, nil
 }
 
-// verify fetches the signature of what was fetched from address to path, checks it, and gives the time in it.
-func (u *Updater) verify(ctx context.Context, get *fetcher, l config.List, address, path string) (made int64, err error) {
+// verify fetches the signature of what was fetched by of to path, checks it, and gives the time in it.
+func (u *Updater) verify(ctx context.Context, get *fetcher, l config.List, of request, path string) (made int64, err error) {
 	var text bytes.Buffer
-	q := request{source: signatureOf(l, address), limit: maxSignature, verbatim: true}
+	q := request{source: signatureOf(l, of.source), limit: maxSignature, verbatim: true}
+	if sameServer(q.source, of.source) {
+		q.authorization = of.authorization
+	}
 	if _, err := get.fetch(ctx, q, &text); err != nil {
 		return 0, fmt.Errorf("fetching the signature: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -196,4 +197,45 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	expect(t, "signed anew", []string{}, holders(t, last(), "game11.example"))
+}
+
+// TestRefreshSignedBehindPassword: who needs a password for the list needs it for the signature beside it; nobody else sees it.
+func TestRefreshSignedBehindPassword(t *testing.T) {
+	t.Parallel() // the time goes into waiting for the disk
+	m := newMaker(t, "ABCDEFGH")
+	body := names("game", 10)
+	elsewhere := newSite(t)
+	elsewhere.set("key", m.sign(body, false), 0)
+	told := make(chan string, 10)
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		told <- r.Header.Get("Authorization")
+		elsewhere.answer(w, r)
+	})
+	s := newSite(t)
+	s.set("games", body, 0)
+	s.set("games.minisig", m.sign(body, false), 0)
+	guarded := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer token" {
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		s.answer(w, r)
+	})
+	auth := put(t, filepath.Join(t.TempDir(), "auth"), "token\n")
+	if err := os.Chmod(auth, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := config.List{Name: "games", Category: "gaming", Source: guarded.URL + "/games", AuthFile: auth, MinisignKey: m.key()}
+	for where, signature := range map[string]string{"beside it": "", "elsewhere": other.URL + "/key"} {
+		l.Signature = signature
+		u, last := updater(t, t.TempDir(), l)
+		if err := u.Refresh(t.Context(), nil); err != nil {
+			t.Errorf("%s: %v", where, err)
+			continue
+		}
+		expect(t, where, []string{"games"}, holders(t, last(), "game1.example"))
+	}
+	if got := <-told; got != "" {
+		t.Errorf("another server was told %q", got)
+	}
 }

@@ -41,6 +41,13 @@ func display(source string) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }
 
+// sameServer says whether two addresses are of one server, asked in one way.
+func sameServer(a, b string) bool {
+	u, err := url.Parse(a)
+	v, err2 := url.Parse(b)
+	return err == nil && err2 == nil && u.Scheme == v.Scheme && u.Host == v.Host
+}
+
 // scrub gives err unless its text holds something of the source that people must not see. The errors of net/http
 // carry addresses; net/url masks passwords only.
 func scrub(source string, err error) error {
