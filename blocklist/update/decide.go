@@ -190,7 +190,8 @@ func (f folder) decided(d Decision) error {
 	if err := own(f.decisions()); err != nil {
 		return err
 	}
-	if _, err := file.Write(append(line, '\n')); err != nil {
+	// A line of its own, whatever a power cut left of the one before.
+	if _, err := fmt.Fprintf(file, "\n%s\n", line); err != nil {
 		return err
 	}
 	return file.Sync()
@@ -210,7 +211,7 @@ func (u *Updater) tell(f folder) {
 	for s := bufio.NewScanner(file); s.Scan(); {
 		var d Decision
 		if json.Unmarshal(s.Bytes(), &d) != nil {
-			continue // the end of a line that a power cut left
+			continue // nothing, or what a power cut left of a line
 		}
 		if err := u.Decided(d); err != nil {
 			u.log().Warn("a decision on a list is not recorded yet", "list", d.List, "err", err)

@@ -233,3 +233,23 @@ func TestOtherLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestDecisionBehindTornLine: what a power cut left of one decision does not take the next with it.
+func TestDecisionBehindTornLine(t *testing.T) {
+	t.Parallel() // the time goes into waiting for the disk
+	_, u, f := twoVersions(t)
+	put(t, f.decisions(), `{"at":"2026-11-22T08:`)
+	if err := u.Revert(t.Context(), "games", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	u.Decided = func(d Decision) error { told = append(told, d.List); return nil }
+	if err := u.Refresh(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	u.forgive()
+	if _, err := u.round(t.Context(), func(config.List, meta, time.Time) bool { return false }, nil); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "told", []string{"games"}, told)
+}
