@@ -103,14 +103,15 @@ func (e *ListError) Error() string {
 func (e *ListError) Unwrap() error { return e.Err }
 
 // content says whether err is about what the source holds rather than about the way to it, so that asking again soon
-// would only fetch the same bytes.
+// would only fetch the same bytes. A web page is of the way: who logs in at a hotspot, or pays the provider, has the list
+// the next time, and until then no more is fetched than what tells that it is one.
 func content(err error) bool {
 	var size *SizeError
 	var digest *DigestError
 	if m, ok := errors.AsType[*mirrorsError](err); ok {
 		return !slices.ContainsFunc(m.errs, func(e error) bool { return !content(e) })
 	}
-	for _, target := range []error{parse.ErrEmpty, parse.ErrHTML, parse.ErrBinary, parse.ErrLFSPointer, parse.ErrNotAList, parse.ErrCompression} {
+	for _, target := range []error{parse.ErrEmpty, parse.ErrBinary, parse.ErrLFSPointer, parse.ErrNotAList, parse.ErrCompression} {
 		if errors.Is(err, target) {
 			return true
 		}

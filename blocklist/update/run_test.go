@@ -123,12 +123,30 @@ func TestRunBacksOff(t *testing.T) {
 func TestRunRefusedContentIsNotFetchedEveryHour(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		l := startLoop(t, dir, ok("<html></html>"), gamesList)
+		l := startLoop(t, dir, ok(`{"message": "moved"}`), gamesList)
 		advance(23 * time.Hour)
 		l.stop()
 		if n := len(l.asked); n < 4 || n > 5 {
 			t.Errorf("asked %d times: %v", n, l.asked)
 		}
+	})
+}
+
+// TestRunBehindPortal: a new box has its lists within the hour in which somebody logs in for it.
+func TestRunBehindPortal(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		l := startLoop(t, dir, ok("<html><title>Log in</title></html>"), gamesList)
+		advance(12 * time.Hour)
+		if n := len(l.asked); n > 20 {
+			t.Errorf("asked %d times: %v", n, l.asked)
+		}
+		l.from(ok(goodList))
+		advance(lastRetry + time.Second)
+		if s := l.Status()[0]; s.State != Fresh {
+			t.Errorf("status %+v", s)
+		}
+		l.stop()
 	})
 }
 
