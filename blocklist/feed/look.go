@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -111,7 +112,7 @@ func (k *Keeper) lookRemote(ctx context.Context, l config.List, m *look, old *se
 		d.ETag, d.LastModified = m.ETag, m.LastModified
 	}
 	var b bytes.Buffer
-	defer func() { clear(b.Bytes()) }()
+	defer func() { wipe(b.Bytes()) }()
 	got, err := d.To(ctx, &b)
 	switch {
 	case err != nil:
@@ -126,6 +127,14 @@ func (k *Keeper) lookRemote(ctx context.Context, l config.List, m *look, old *se
 	}
 	m.ETag, m.LastModified = got.ETag, got.LastModified
 	return nil
+}
+
+// wipe overwrites what was read, and gives back to the system, which overwrites it, what smaller buffers and the network held
+// of it.
+func wipe(feed []byte) {
+	if clear(feed); len(feed) > 0 {
+		debug.FreeOSMemory()
+	}
 }
 
 // private says whether nobody on the way can read what comes from a source.
@@ -154,7 +163,7 @@ func (k *Keeper) lookLocal(l config.List, m *look, old *sealed.List, accept bool
 		limit = parse.DefaultMaxSize
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	defer func() { clear(b) }()
+	defer func() { wipe(b) }()
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the source: %w", err)
