@@ -274,7 +274,7 @@ func (c *compiler) write(w *image) error {
 		}
 		for at, u := range c.sorted.order {
 			home := homeOf(u.hash, c.homes)
-			if err := p.add(home, c.unit(p.directory.line(home), c.sorted.record(at), code)); err != nil {
+			if err := p.add(home, c.unit(p.directory.line(home), u.hash, c.sorted.record(at), code)); err != nil {
 				return err
 			}
 		}
@@ -284,10 +284,13 @@ func (c *compiler) write(w *image) error {
 	return err
 }
 
-// unit reads a record, with codes for pairs, and marks its names in their line. It is lent.
-func (c *compiler) unit(line *directoryLine, r []byte, code []uint32) unit {
+// unit reads a record of the group with hash h, with codes for pairs, and marks its names in their line. It is lent.
+func (c *compiler) unit(line *directoryLine, h uint64, r []byte, code []uint32) unit {
 	c.entries = c.entries[:0]
-	for r = r[hashSize:]; len(r) > 0; {
+	if r = r[hashSize:]; binary.LittleEndian.Uint32(r) != uint32(h) {
+		line.markGroup(h)
+	}
+	for len(r) > 0 {
 		name, id := binary.LittleEndian.Uint32(r), binary.LittleEndian.Uint32(r[4:])
 		line.mark(name)
 		size := int(binary.LittleEndian.Uint16(r[10:]))

@@ -11,8 +11,9 @@ import (
 //	 4 bytes  where the first bucket begins
 //	12 bytes  how long each is
 //
-// So whatever is asked about a name and those above it, in one group, waits for memory once. In the filter a name has
-// three bits of one word, and a crowd has two such marks more.
+// So whatever is asked about a name and those above it, in one group, waits for memory once. In the filter a name has a
+// mark: three bits of one word. A group that is called by a name that is not there has one too, so that most names below
+// others need not be hashed to their last label, and a crowd has two more.
 type directory []byte
 
 const (
@@ -52,6 +53,11 @@ func (l *directoryLine) has(name uint32) bool {
 	at, bits := markOf(name)
 	return binary.LittleEndian.Uint64(l[at:])&bits == bits
 }
+
+func (l *directoryLine) markGroup(h uint64) { l.mark(uint32(h >> 12)) }
+
+// hasGroup says whether there may be a group of this hash, called by a name that is not there.
+func (l *directoryLine) hasGroup(h uint64) bool { return l.has(uint32(h >> 12)) }
 
 func (l *directoryLine) markCrowd(h uint64) {
 	l.mark(^uint32(h))

@@ -133,12 +133,18 @@ func (s *Set) find(k *Key, found func(code, first int)) {
 // perhaps is false if a group of that line, called by what of w begins with label i, with hash h, has neither w nor a name
 // above it.
 func (l *directoryLine) perhaps(h uint64, w *domain.Wire, i int) bool {
-	for ; !l.has(uint32(h)); h = hashLabel(h, w.Label(i)) {
-		if i--; i < 0 {
-			return false
+	if l.has(uint32(h)) {
+		return true
+	}
+	if i == 0 || !l.hasGroup(h) {
+		return false
+	}
+	for i--; i >= 0; i-- {
+		if h = hashLabel(h, w.Label(i)); l.has(uint32(h)) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // homesOf are the homes of all names at w and below it that are in the set, ascending; few is false if they may have any.
