@@ -297,6 +297,27 @@ func TestAppendingDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// A batch of more devices than a block holds goes on in the next one, in which devices and names have other numbers.
+func TestBatchOfSeveralBlocks(t *testing.T) {
+	dir := t.TempDir()
+	f := newLog(t, dir)
+	rows := make([]record.Row, 2*maxWho+7)
+	for i := range rows {
+		rows[i] = record.Row{
+			Time: oneDay.time(int64(i)), Device: fmt.Sprint("device-", i%(maxWho+1)), Name: fmt.Sprintf("n%d.example", i*i%100),
+			Action: query.Block, Rule: query.OwnBlock, List: fmt.Sprint("list-", i%3), Type: uint16(i % 5),
+		}
+	}
+	appendTo(t, f, rows)
+	if err := f.close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readAll(must[[]byte](t)(os.ReadFile(oneDay.path(dir))))
+	if err != nil || !slices.Equal(rows, got) {
+		t.Errorf("%d of %d rows as given, %v", len(got), len(rows), err)
+	}
+}
+
 func FuzzDay(f *testing.F) {
 	dir := f.TempDir()
 	log := newLog(f, dir)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -73,6 +74,28 @@ func TestRetain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is deleted is overwritten first: whoever finds the blocks of the file finds no names.
+func TestRetainOverwrites(t *testing.T) {
+	dir, at := t.TempDir(), time.Date(2026, time.March, 5, 0, 0, 0, 0, time.UTC)
+	s := openTest(t, dir, &clock{at})
+	appendAll(t, s, sample(1, 9000, at.AddDate(0, 0, -9), at.AddDate(0, 0, -8)))
+	old := dateOf(at.AddDate(0, 0, -9))
+	kept := filepath.Join(t.TempDir(), "the same blocks")
+	if err := os.Link(old.path(dir), kept); err != nil {
+		t.Skipf("no second name for a file here: %v", err)
+	}
+	size := len(must[[]byte](t)(os.ReadFile(kept)))
+	if err := s.Retain(t.Context(), at, 7); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old.path(dir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is still there: %v", err)
+	}
+	if left := must[[]byte](t)(os.ReadFile(kept)); size < windowSize || len(left) != size || !zero(left) {
+		t.Errorf("of %d bytes %d are left, zeros: %v", size, len(left), zero(left))
 	}
 }
 
