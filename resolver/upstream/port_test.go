@@ -3,8 +3,10 @@ package upstream
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -51,6 +53,75 @@ func TestManyQuestionsSharePorts(t *testing.T) {
 		defer ps.mu.Unlock()
 		return len(ps.all) == 0
 	})
+}
+
+// open asks a server that never answers, from a port of its own.
+func open(t *testing.T) (*ports, *waiter) {
+	t.Helper()
+	addr, _ := raw(t, func(*net.UDPConn, *net.UDPAddr, []byte) {})
+	_, q, err := wired(ask("a.example."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps := &pool(t, 5*time.Second, udp(addr)).servers[0].ports
+	w, err := ps.send(newQuestion(&q), true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ps, w
+}
+
+// TestPortEndsWithItsLastQuestion: neither before, nor never because that was not answered.
+func TestPortEndsWithItsLastQuestion(t *testing.T) {
+	ps, w := open(t)
+	p := w.port
+	p.retire()
+	if err := p.conn.SetWriteDeadline(time.Time{}); err != nil {
+		t.Errorf("closed while a question is under way: %v", err)
+	}
+	ps.release(w)
+	if err := p.conn.SetWriteDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("still open: %v", err)
+	}
+}
+
+// TestPortTakesNoMore: a port that is used for long, or by many, would be worth finding out.
+func TestPortTakesNoMore(t *testing.T) {
+	for name, c := range map[string]struct {
+		age  time.Duration
+		used int
+		not  bool
+		want bool
+	}{
+		"young":     {portLife, portUses - 1, false, true},
+		"too old":   {portLife + time.Millisecond, 1, false, false},
+		"used up":   {0, portUses, false, false},
+		"just used": {0, 1, true, false},
+	} {
+		ps, w := open(t)
+		p := w.port
+		p.used = c.used
+		other := &waiter{q: w.q, sent: slices.Clone(w.sent), outcome: make(chan outcome, 1)}
+		var not *port
+		if c.not {
+			not = p
+		}
+		if got := ps.share(other, true, not, p.born.Add(c.age)); got != c.want {
+			t.Errorf("a port that is %s takes a question: %v", name, got)
+		}
+		ps.release(w)
+	}
+	ps, w := open(t)
+	first := w.port
+	for range openPorts {
+		if err := ps.dial(&waiter{q: w.q, sent: slices.Clone(w.sent), outcome: make(chan outcome, 1)}, true, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !first.retired {
+		t.Error("a port of which another took the place still takes questions")
+	}
+	ps.release(w)
 }
 
 // TestRepeatedRepliesAreNoGuesses: what comes again or late is harmless at a port that others use.

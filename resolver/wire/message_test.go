@@ -82,7 +82,11 @@ func TestReadReplyLeavesOut(t *testing.T) {
 	m.SetEdns0(4096, true)
 	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_NSID{Nsid: "abcd"}, &dns.EDNS0_EDE{InfoCode: 17, ExtraText: "why"}, &dns.EDNS0_EDE{InfoCode: 18}}
 	m.Rcode, m.AuthenticatedData = dns.RcodeBadVers, true
-	m.Answer = append([]dns.RR{&dns.TSIG{Hdr: dns.RR_Header{Name: "key.example.", Rrtype: dns.TypeTSIG, Class: dns.ClassANY}, Algorithm: "hmac-sha256."}}, m.Answer...)
+	m.Answer = append([]dns.RR{
+		&dns.TSIG{Hdr: dns.RR_Header{Name: "key.example.", Rrtype: dns.TypeTSIG, Class: dns.ClassANY}, Algorithm: "hmac-sha256."},
+		&dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}},
+		&dns.SIG{RRSIG: dns.RRSIG{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeSIG, Class: dns.ClassANY}, SignerName: "a.example."}},
+	}, m.Answer...)
 	b, err := m.Pack()
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +169,32 @@ func TestReadReplyOfPointersIntoNumbers(t *testing.T) {
 	is := unpack(t, remade(t, r))
 	if got := is.Answer[1].(*dns.CNAME).Target; got != "ad." || string(r.Targets) != "\x02ad\x00" {
 		t.Errorf("leads to %s, judged as %q", got, r.Targets)
+	}
+}
+
+// TestCompressionOfLongReplies: no pointer reaches beyond 16 KiB, so names there are written out.
+func TestCompressionOfLongReplies(t *testing.T) {
+	m := new(dns.Msg).SetQuestion("a.example.", TypeNS)
+	m.Response, m.Compress = true, true
+	h := dns.RR_Header{Name: "a.example.", Class: ClassIN, Ttl: 60}
+	for range 80 { // so that the places for names are still free there
+		h.Rrtype = dns.TypeTXT
+		m.Answer = append(m.Answer, &dns.TXT{Hdr: h, Txt: []string{strings.Repeat("x", 250)}})
+	}
+	for i := range 20 {
+		h.Rrtype = TypeNS
+		m.Answer = append(m.Answer, &dns.NS{Hdr: h, Ns: fmt.Sprintf("n%d.zone%d.test.", i/2, i/2)})
+	}
+	msg, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := ReadReply(msg)
+	if err != nil || len(r.Body) < 1<<14 {
+		t.Fatalf("%v, %d bytes", err, len(r.Body))
+	}
+	if was, is := fmt.Sprint(m.Answer), fmt.Sprint(unpack(t, remade(t, r)).Answer); was != is {
+		t.Error(cmp.Diff(was, is))
 	}
 }
 
