@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Changes is how the filter may be changed without editing the file: schoolgate changes, and what stands on it.
@@ -64,7 +66,8 @@ func (r Role) String() string { return word(r, roleNames[:]) }
 // Agrees says whether somebody of the role may agree to a change.
 func (r Role) Agrees() bool { return r == DSL || r == Leadership }
 
-// SamePerson says whether two names are of one person: case, spaces, and what is neither letter nor digit do not count.
+// SamePerson says whether two names are of one person: case, accents, spaces, and what is neither letter nor digit do not
+// count, however the letters are put together (Unicode's NFKD).
 func SamePerson(a, b string) bool { return personKey(a) == personKey(b) }
 
 func personKey(name string) string {
@@ -73,7 +76,7 @@ func personKey(name string) string {
 			return -1
 		}
 		return unicode.ToLower(unicode.ToUpper(r)) // letters with two small forms have one large one
-	}, name)
+	}, norm.NFKD.String(name))
 }
 
 // Person finds somebody by name, as SamePerson compares them.

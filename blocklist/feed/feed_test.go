@@ -567,26 +567,6 @@ func TestLossesWhileStopped(t *testing.T) {
 	}
 }
 
-// TestReadOnly: a disk that cannot be written keeps nothing from being enforced.
-func TestReadOnly(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("skipped: root may write everywhere")
-	}
-	s := newSite(t, many("a", 30))
-	dir := t.TempDir()
-	b := newBench(t, dir, s, s.list("feed"))
-	b.refresh(nil)
-	if err := os.Chmod(filepath.Join(dir, "illegal"), 0o500); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "illegal"), 0o700) })
-	k := New(dir, []config.List{s.list("feed")}, config.Update{})
-	set, _ := k.Load(t.Context())
-	if len(set.Lists()) != 1 {
-		t.Error("nothing is enforced")
-	}
-}
-
 func TestRun(t *testing.T) {
 	s := newSite(t, many("a", 30))
 	k := New(t.TempDir(), []config.List{s.list("feed")}, config.Update{})

@@ -224,7 +224,7 @@ func (r *Reader) damagedFiles() ([]string, error) {
 }
 
 // Conditions says what is wrong with the store now: record.unavailable until it could be opened, record.full or record.space
-// since the disk was found full or nearly so, and record.damaged for as long as a file that was set aside is there. It takes
+// since the disk was found full or nearly so, record.clock while deletion waits for a clock that leapt ahead, and record.damaged for as long as a file that was set aside is there. It takes
 // a look at the directory each time.
 func (s *Store) Conditions() []monitor.Condition {
 	var all []monitor.Condition
@@ -238,6 +238,7 @@ func (s *Store) Conditions() []monitor.Condition {
 	s.mu.Lock()
 	all = append(all, s.disk.conditions()...)
 	all = append(all, s.budget.conditions(s.now())...)
+	all = append(all, s.guard.conditions()...)
 	s.mu.Unlock()
 	names, err := s.damagedFiles()
 	if err != nil || len(names) == 0 {
@@ -258,19 +259,23 @@ func (s *Store) Conditions() []monitor.Condition {
 
 // Run opens a store that Open could not open, as soon as that works; it tries every ten seconds in the first minute and each
 // minute after it. From then on it notes every half minute that the program runs, and calls Retain at once, at every midnight
-// of UTC and whenever days gives another number, until ctx ends. What goes wrong is logged, and tried again after an hour.
+// of UTC and whenever days gives another number, until ctx ends, by a clock that is believed (leapGuard). What goes wrong is
+// logged, and tried again after an hour.
 func (s *Store) Run(ctx context.Context, days func() int) error {
 	s.untilOpen(ctx)
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
-	var next time.Time
+	var done, failed time.Time
 	last := 0
 	for {
-		if now, n := s.now(), days(); n != last || !now.Before(next) {
-			last, next = n, now.Truncate(wholeDay).Add(wholeDay)
-			if err := s.Retain(ctx, now, n); err != nil && ctx.Err() == nil {
+		now, n := s.now(), days()
+		at := s.believed(now)
+		today := at.Truncate(wholeDay)
+		if n != last || !today.Equal(done) && (failed.IsZero() || now.Sub(failed) >= time.Hour) {
+			last, done, failed = n, today, time.Time{}
+			if err := s.Retain(ctx, at, n); err != nil && ctx.Err() == nil {
 				s.log.ErrorContext(ctx, "old rows could not be deleted", "error", err)
-				next = now.Add(time.Hour)
+				done, failed = time.Time{}, now
 			}
 		}
 		select {
@@ -282,4 +287,11 @@ func (s *Store) Run(ctx context.Context, days func() int) error {
 			s.log.ErrorContext(ctx, "the database cannot be written", "error", err)
 		}
 	}
+}
+
+// believed is the time to delete by.
+func (s *Store) believed(now time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guard.trust(now)
 }

@@ -292,3 +292,55 @@ func TestRun(t *testing.T) {
 		t.Errorf("%d rows are left", n)
 	}
 }
+
+// A clock that leaps by years deletes nothing until it has been so for two days; one that goes on as clocks do deletes at
+// midnight, and so does one that was put right.
+func TestALeapDeletesNothing(t *testing.T) {
+	begin := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name  string
+		steps []time.Duration // of the clock, each with as much time of the machine, but for those of more than a week
+		want  time.Duration   // since begin
+		leapt bool
+	}{
+		{"a day", []time.Duration{wholeDay}, wholeDay, false},
+		{"back", []time.Duration{-30 * wholeDay}, -30 * wholeDay, false},
+		{"a leap", []time.Duration{3650 * wholeDay}, 0, true},
+		{"a leap, a day ago", []time.Duration{3650 * wholeDay, wholeDay}, 0, true},
+		{"a leap that stays", []time.Duration{3650 * wholeDay, wholeDay, wholeDay}, 3652 * wholeDay, false},
+		{"a leap that is put right", []time.Duration{3650 * wholeDay, -3650 * wholeDay}, 0, false},
+		{"a leap, and another", []time.Duration{3650 * wholeDay, -3650 * wholeDay, wholeDay, 3650 * wholeDay}, wholeDay, true},
+	} {
+		c, now, at := leapGuard{trusted: begin}, begin, begin
+		for _, d := range tt.steps {
+			now = now.Add(d)
+			at = c.trust(now)
+		}
+		if got := at.Sub(begin); got != tt.want || (c.conditions() != nil) != tt.leapt {
+			t.Errorf("%s: deleted by %v, want %v; conditions %v", tt.name, got, tt.want, c.conditions())
+		}
+	}
+}
+
+// TestRunAfterALeap: the record is there, and what is wrong is told, when the program is started with a clock far ahead.
+func TestRunAfterALeap(t *testing.T) {
+	dir, now := t.TempDir(), time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	at := func() time.Time { return now }
+	s := must[*Store](t)(openAt(t.Context(), dir, slog.New(slog.DiscardHandler), at))
+	appendAll(t, s, sample(1, 100, now.Add(-time.Hour), now))
+	closeTest(t, s)
+	now = now.AddDate(10, 0, 0)
+	s = must[*Store](t)(openAt(t.Context(), dir, slog.New(slog.DiscardHandler), at))
+	defer closeTest(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	if err := s.Run(ctx, func() int { calls++; cancel(); return 30 }); err != nil || calls == 0 {
+		t.Fatal(calls, err)
+	}
+	if n := must[int64](t)(s.Count(t.Context(), record.Filter{})); n != 100 {
+		t.Errorf("%d of 100 rows are left", n)
+	}
+	if c := s.Conditions(); len(c) != 1 || c[0].Code != "record.clock" {
+		t.Errorf("conditions %v", c)
+	}
+}

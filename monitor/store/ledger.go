@@ -33,7 +33,10 @@ func (s *Store) begin(ctx context.Context, write, read *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	s.beat = now
+	s.beat, s.guard.trusted = now, now.Round(0)
+	if gap.Reason != "" {
+		s.guard.trusted = gap.From.Round(0)
+	}
 	return transact(ctx, write, func(tx *sql.Tx) error {
 		if gap.Reason != "" {
 			if err := insertGap(ctx, tx, gap); err != nil {

@@ -53,6 +53,7 @@ type Store struct {
 	// disk is how much room there was when it was last looked at.
 	disk   disk
 	budget budget
+	guard  leapGuard
 
 	tune func(*logFile) // for tests: applied to each day's file when it is opened
 }
