@@ -7,20 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"path"
-
-	"schoolgate/blocklist"
 )
 
-// Archive reads a tar in the layout of the UT1 lists of Toulouse: directories with files domains, urls and usage, alone or
+// archive reads a tar in the layout of the UT1 lists of Toulouse: directories with files domains, urls and usage, alone or
 // below one top directory. sel names the directories to read; links between directories (ads → publicite) are followed.
 // None named reads all that are for blocking. open gives the unpacked tar from its beginning and is called twice, since a
 // link or a usage may stand behind what it speaks of. Nothing is ever written anywhere.
-func Archive(open func() (io.ReadCloser, error), sel []string, add func(blocklist.Rule) error) (Report, error) {
-	p := &parser{add: add}
-	err := p.archive(open, sel)
-	return p.rep, err
-}
-
 func (p *parser) archive(open func() (io.ReadCloser, error), sel []string) error {
 	t := newTree()
 	err := eachEntry(open, func(h *tar.Header, r io.Reader) error {

@@ -4,17 +4,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
-
-	"schoolgate/blocklist"
 )
 
-// Dir reads a directory in the same layout as Archive. Links are followed only inside of it.
-func Dir(dir string, sel []string, add func(blocklist.Rule) error) (Report, error) {
-	p := &parser{add: add}
-	err := p.directory(dir, DefaultMaxSize*Unpack, sel)
-	return p.rep, err
-}
-
+// directory reads a directory in the same layout as archive. Links are followed only inside of it.
 func (p *parser) directory(dir string, limit int64, sel []string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

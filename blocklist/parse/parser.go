@@ -30,17 +30,6 @@ type parser struct {
 	err        error // of add
 }
 
-// Text reads one text list and gives its rules to add, which may keep them. Rule.Name may share memory with the names
-// around it in the list. An error of add ends the reading and is returned as it is. After any error, what was added must be
-// thrown away; the report is good as far as it goes.
-func Text(r io.Reader, f config.Format, add func(blocklist.Rule) error) (Report, error) {
-	p := &parser{add: add}
-	if err := p.text(r, f); err != nil {
-		return p.rep, err
-	}
-	return p.rep, p.verdict()
-}
-
 // text reads one file of a source.
 func (p *parser) text(r io.Reader, f config.Format) error {
 	read, err := p.reader(f)

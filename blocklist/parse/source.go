@@ -22,8 +22,10 @@ const (
 )
 
 // Source reads the list kept at path, a file or a directory, as l says: Format, Select, Accept and MaxSize. How a file is packed
-// (gzip, zstd, tar within either or by itself) is told from its first bytes and never from its name. Rules and errors are
-// as with Text; an error says what is wrong and not which path, which the caller knows.
+// (gzip, zstd, tar within either or by itself) is told from its first bytes and never from its name. Rules go to add, which
+// may keep them; Rule.Name may share memory with the names around it in the list. An error of add ends the reading and is
+// returned as it is; any other says what is wrong and not which path, which the caller knows. After any error, what was
+// added must be thrown away; the report is good as far as it goes.
 func Source(path string, l config.List, add func(blocklist.Rule) error) (Report, error) {
 	p := &parser{add: add, accept: l.Accept}
 	err := p.source(path, l)

@@ -169,12 +169,12 @@ func TestFollowBroken(t *testing.T) {
 
 		// Its end is cut off at a line: the chain is whole, and the heads tell. What was closed by the lines that are gone is
 		// open again, which nobody can know better; but it is told.
-		log := change.New(dir)
-		text := readFile(t, log.Path())
+		path := filepath.Join(dir, change.FileName)
+		text := readFile(t, path)
 		lines := strings.SplitAfter(text, "\n")
 		write := func(text string) {
 			t.Helper()
-			if err := os.WriteFile(log.Path(), []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(lookEvery)
@@ -193,10 +193,10 @@ func TestFollowBroken(t *testing.T) {
 		}
 
 		// It is a folder all of a sudden: what was in force stays.
-		if err := os.Rename(log.Path(), log.Path()+".aside"); err != nil {
+		if err := os.Rename(path, path+".aside"); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Mkdir(log.Path(), 0o700); err != nil {
+		if err := os.Mkdir(path, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(lookEvery)
@@ -204,10 +204,10 @@ func TestFollowBroken(t *testing.T) {
 		if got := a.cfg.Load().Policy.Block; len(got) != 2 || !condition("changes.failing") {
 			t.Errorf("blocked: %v", got)
 		}
-		if err := os.Remove(log.Path()); err != nil {
+		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Rename(log.Path()+".aside", log.Path()); err != nil {
+		if err := os.Rename(path+".aside", path); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(again + lookEvery)

@@ -257,6 +257,9 @@ func (a *appliance) tierConditions(now time.Time) (out []monitor.Condition) {
 	if a.refs.Failed() {
 		say("illegal.references", monitor.Critical, "Check that the disk is not full or read-only; the log of the process says more",
 			"What the illegal tier refuses cannot be kept for the safeguarding lead")
+	} else if at := a.refs.Lost(); !at.IsZero() && now.Sub(at) < lossShown {
+		say("illegal.references", monitor.Critical, "A device asked faster than could be written, or the disk failed; schoolgate log --category illegal shows every one",
+			"Some of what the illegal tier refused was not kept for the safeguarding lead; the record has it without the name")
 	}
 	if t := a.trust.Load(); !t.Since.IsZero() {
 		say("illegal.newkey", monitor.Critical, "If the safeguarding lead did not ask for that, put the former dsl_key back under [illegal], and find out who changed it",

@@ -34,9 +34,6 @@ type Log struct {
 // New names the log below a state directory; it opens nothing.
 func New(dir string) *Log { return &Log{path: filepath.Join(dir, FileName), now: time.Now} }
 
-// Path is where the log is.
-func (l *Log) Path() string { return l.path }
-
 // Stamp tells versions of the file apart without reading it; "" when there is none.
 func (l *Log) Stamp() string {
 	st, err := os.Stat(l.path)

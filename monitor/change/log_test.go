@@ -44,7 +44,7 @@ func read(t testing.TB, l *Log) *Book {
 
 func bytesOf(t testing.TB, l *Log) []byte {
 	t.Helper()
-	text, err := os.ReadFile(l.Path())
+	text, err := os.ReadFile(l.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestLogGrows(t *testing.T) {
 			t.Error("a longer log has the same stamp")
 		}
 	}
-	st, err := os.Stat(l.Path())
+	st, err := os.Stat(l.path)
 	if err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", st.Mode(), err)
 	}
@@ -177,7 +177,7 @@ func TestTornEnd(t *testing.T) {
 	last := bytes.LastIndexByte(text[:len(text)-1], '\n') + 1
 	for n := last + 1; n < len(text); n++ {
 		l := New(t.TempDir())
-		if err := os.WriteFile(l.Path(), text[:n], 0o600); err != nil {
+		if err := os.WriteFile(l.path, text[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if f := read(t, l).Check(heads[:2]); f == nil || f.Line != 3 {
@@ -277,7 +277,7 @@ func FuzzRead(f *testing.F) {
 // breakAt puts text in place of the log.
 func breakAt(t testing.TB, l *Log, text []byte) (*Book, *Fault) {
 	t.Helper()
-	if err := os.WriteFile(l.Path(), text, 0o600); err != nil {
+	if err := os.WriteFile(l.path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b := read(t, l)

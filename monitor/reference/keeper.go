@@ -40,7 +40,7 @@ type Keeper struct {
 	log    *slog.Logger
 	public atomic.Pointer[[32]byte] // nil: names are not taken
 	queue  chan sighting
-	lost   atomic.Uint64
+	lost   atomic.Int64 // when a hit was last lost, Unix nanoseconds
 	failed atomic.Bool
 
 	// What follows belongs to Run.
@@ -88,8 +88,13 @@ func (k *Keeper) SetKey(public [32]byte) {
 	}
 }
 
-// Lost is how many refused questions made no hit because too many waited.
-func (k *Keeper) Lost() uint64 { return k.lost.Load() }
+// Lost is when a refused question last made no hit, since too many waited or the store took none; zero when all did.
+func (k *Keeper) Lost() time.Time {
+	if at := k.lost.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
 
 // Failed says whether the store did not take the last hit.
 func (k *Keeper) Failed() bool { return k.failed.Load() }
@@ -106,7 +111,7 @@ func (k *Keeper) Done(q *query.Query) {
 	select {
 	case k.queue <- s:
 	default:
-		k.lost.Add(1)
+		k.lost.Store(s.at.UnixNano())
 	}
 }
 
@@ -175,7 +180,7 @@ func (k *Keeper) take(ctx context.Context, s sighting) {
 	defer cancel()
 	row, err := k.store.AddHit(ctx, h)
 	if k.failed.Store(err != nil); err != nil {
-		k.lost.Add(1)
+		k.lost.Store(s.at.UnixNano())
 		k.log.Error("a reference of the illegal tier could not be kept", "err", err)
 		return
 	}

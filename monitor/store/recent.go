@@ -28,5 +28,3 @@ func (r *recent) add(s string) {
 	}
 	r.young[s] = struct{}{}
 }
-
-func (r *recent) len() int { return len(r.young) + len(r.old) }

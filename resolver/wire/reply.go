@@ -42,16 +42,6 @@ func AppendError(dst, req []byte, q *Question, rcode uint16, ede EDE) []byte {
 	return AppendReply(dst, req, q, Header{RCode: rcode}, nil, ede)
 }
 
-// AppendTruncated appends a reply with TC set and no records: the client asks again over TCP (RFC 2181 section 9). The
-// counts in h are ignored.
-func AppendTruncated(dst, req []byte, q *Question, h Header, ede EDE) []byte {
-	start := len(dst)
-	h.Answers, h.Authority, h.Additional = 0, 0, 0
-	dst = AppendReply(dst, req, q, h, nil, ede)
-	dst[start+2] |= flagTC
-	return dst
-}
-
 // AppendAny appends the answer to a question for ANY that RFC 8482 section 4.2 gives: one HINFO record.
 func AppendAny(dst, req []byte, q *Question, ttl uint32) []byte {
 	dst = appendHead(dst, req, q, Header{Answers: 1})

@@ -338,3 +338,12 @@ func TestCutKeepsCharactersWhole(t *testing.T) {
 		t.Errorf("%d bytes of what is no text", len(s))
 	}
 }
+
+// AppendTruncated is what Fit makes of a reply that is too long, built from its parts.
+func AppendTruncated(dst, req []byte, q *Question, h Header, ede EDE) []byte {
+	start := len(dst)
+	h.Answers, h.Authority, h.Additional = 0, 0, 0
+	dst = AppendReply(dst, req, q, h, nil, ede)
+	dst[start+2] |= flagTC
+	return dst
+}
