@@ -12,7 +12,7 @@ import (
 
 func (k *checker) alerts() {
 	a := k.c.Alerts
-	k.known("alerts.categories", a.Categories)
+	k.known("alerts.categories", a.Categories, BlockedUpstream, Rebinding)
 	k.within("alerts.window", a.Window, time.Second, day)
 	if len(a.Categories) == 0 {
 		k.warnf("alerts.categories", `write categories = ["pornography", "hate", "extremism"]`, "nobody is told of any block but those of the illegal tier")

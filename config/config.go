@@ -24,6 +24,12 @@ const (
 	Chatbots    = "ai-chat" // chat with machines, and what machines write, draw and say
 )
 
+// What stands beside categories where alerts are told of: blocks that no list decided but an upstream's reply.
+const (
+	BlockedUpstream = "blocked-upstream" // the upstream server refused it by a filter of its own
+	Rebinding       = "rebinding"        // a public name with an address of the local network
+)
+
 // Config is the whole file. It is immutable once loaded, so any number of goroutines may read it: a reload makes another.
 type Config struct {
 	Site     Site     `toml:"site"`
@@ -177,7 +183,7 @@ type Illegal struct {
 
 // Alerts is who is told of what.
 type Alerts struct {
-	Categories []string `toml:"categories"` // a block in one of these makes an alert; the illegal tier always does
+	Categories []string `toml:"categories"` // a block in one of these, or of BlockedUpstream or Rebinding, makes an alert; the illegal tier always does
 	Window     Duration `toml:"window"`     // an episode ends after this long without a further block
 	DSL        []string `toml:"dsl"`        // addresses that get alerts of blocks
 	Technical  []string `toml:"technical"`  // addresses that get alerts of the box itself

@@ -23,13 +23,14 @@ func Gravity(category string) int {
 	return len(gravity)
 }
 
-// known checks references to categories at path.
-func (k *checker) known(path string, categories []string) {
+// known checks references to categories at path, where more words than those may stand.
+func (k *checker) known(path string, categories []string, more ...string) {
+	all := slices.Concat(k.categories, more)
 	for i, c := range categories {
-		if slices.Contains(k.categories, c) {
+		if slices.Contains(all, c) {
 			continue
 		}
-		k.refusef(element(path, i), suggest(c, k.categories, "known are "+strings.Join(k.categories, ", ")+", and every category of a list"), "unknown category %q", c)
+		k.refusef(element(path, i), suggest(c, all, "known are "+strings.Join(all, ", ")+", and every category of a list"), "unknown category %q", c)
 	}
 	distinct(path, categories, func(path string, first int) {
 		k.warnf(path, "leave it out", "%q is here already", categories[first])

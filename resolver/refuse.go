@@ -19,6 +19,8 @@ var (
 	unapproved  = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: not on the approved list of this group"}
 	unsafe      = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: this search has no safe form that can be enforced"}
 	bypass      = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: devices here use this resolver"}
+	filtered    = wire.EDE{Code: wire.EDEFiltered, Text: "Schoolgate: refused by the filter of the upstream server"}
+	rebinding   = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: this public name leads into the local network"}
 	staleAnswer = wire.EDE{Code: wire.EDEStale, Text: "Schoolgate: no upstream answers, this is an earlier answer"}
 	unreachable = wire.EDE{Code: wire.EDENetwork, Text: "Schoolgate: no upstream server answers"}
 	busy        = wire.EDE{Code: wire.EDENotReady, Text: "Schoolgate: too many questions at once, ask again"}
@@ -50,6 +52,10 @@ func reason(v *query.Verdict) wire.EDE {
 		return bypass
 	case query.SafeSearch:
 		return unsafe
+	case query.BlockedUpstream:
+		return filtered
+	case query.Rebinding:
+		return rebinding
 	case query.Category:
 		if e, ok := byCategory[v.Category]; ok {
 			return e

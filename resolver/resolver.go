@@ -130,7 +130,7 @@ func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question,
 	}
 	e, err := r.exchange(ctx, s, question, now)
 	switch {
-	case err == nil && (state != cache.Stale || e.RCode() != wire.ServFail):
+	case err == nil && (state != cache.Stale || e.RCode() != wire.ServFail || found(e)):
 		return e, query.Upstream, nil
 	case state == cache.Stale:
 		return old, query.Stale, nil
@@ -161,6 +161,10 @@ const anyTTL = 3600
 // judgeTargets judges every name that the answer leads to, for the client that asks. It reports false, with the verdict
 // in q, when one of them is refused.
 func (s *State) judgeTargets(q *query.Query, e *cache.Entry) bool {
+	if found(e) {
+		q.Verdict = verdictOf(e)
+		return false
+	}
 	var w domain.Wire
 	for at, ok := e.NextTarget(0, &w); ok; at, ok = e.NextTarget(at, &w) {
 		key := blocklist.KeyOf(&w)
@@ -171,4 +175,24 @@ func (s *State) judgeTargets(q *query.Query, e *cache.Entry) bool {
 		}
 	}
 	return true
+}
+
+// found says whether an answer is not to be given out, whoever asks, for what was found in it.
+func found(e *cache.Entry) bool {
+	f, _ := e.Finding()
+	return f != wire.NoFinding
+}
+
+// verdictOf is what a finding means for who asks.
+func verdictOf(e *cache.Entry) query.Verdict {
+	v := query.Verdict{Action: query.Block}
+	var f wire.Finding
+	switch f, v.List = e.Finding(); f {
+	case wire.BlockedUpstream:
+		v.Rule = query.BlockedUpstream
+	case wire.Rebinding:
+		v.Rule = query.Rebinding
+	case wire.NoFinding:
+	}
+	return v
 }

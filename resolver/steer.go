@@ -7,6 +7,7 @@ import (
 	"github.com/miekg/dns"
 
 	"schoolgate/blocklist/domain"
+	"schoolgate/resolver/cache"
 	"schoolgate/resolver/query"
 	"schoolgate/resolver/upstream"
 	"schoolgate/resolver/wire"
@@ -33,7 +34,15 @@ func (r *Resolver) steer(ctx context.Context, s *State, q *query.Query, req, dst
 	m.Answer = []dns.RR{alias}
 	q.Source = query.Policy
 	if t := q.Question.Type; t == dns.TypeA || t == dns.TypeAAAA {
-		addresses, source, err := r.addresses(ctx, s, &target, q)
+		e, source, err := r.fetch(ctx, s, &target, q.Start)
+		if err != nil {
+			return fail(q, req, dst, err)
+		}
+		if found(e) {
+			q.Verdict = verdictOf(e)
+			return s.refuse(q, req, dst)
+		}
+		addresses, err := records(e, source, &target, q)
 		if err != nil {
 			return fail(q, req, dst, err)
 		}
@@ -51,32 +60,28 @@ func (r *Resolver) steer(ctx context.Context, s *State, q *query.Query, req, dst
 	return wire.AppendReply(dst, req, &q.Question, h, packed[q.Question.End:], wire.EDE{})
 }
 
-// addresses gets the answer to target from the cache or an upstream as records.
-func (r *Resolver) addresses(ctx context.Context, s *State, target *wire.Question, q *query.Query) ([]dns.RR, query.Source, error) {
-	e, source, err := r.fetch(ctx, s, target, q.Start)
-	if err != nil {
-		return nil, source, err
-	}
+// records are those of the answer to target.
+func records(e *cache.Entry, source query.Source, target *wire.Question, q *query.Query) ([]dns.RR, error) {
 	if e.RCode() != wire.NoError {
-		return nil, query.None, errServfail
+		return nil, errServfail
 	}
 	var m dns.Msg
 	m.SetQuestion(presentation(&target.Name), target.Type)
 	ask, err := m.Pack()
 	if err != nil {
-		return nil, query.None, err
+		return nil, err
 	}
 	if err := wire.ParseQuestion(ask, target); err != nil {
-		return nil, query.None, err
+		return nil, err
 	}
 	packed := e.Append(nil, ask, target, q.Start)
 	if source == query.Stale {
 		packed = e.AppendStale(nil, ask, target, wire.EDE{})
 	}
 	if err := m.Unpack(packed); err != nil {
-		return nil, query.None, err
+		return nil, err
 	}
-	return m.Answer, source, nil
+	return m.Answer, nil
 }
 
 // fail answers SERVFAIL with the reason that a person can act on.

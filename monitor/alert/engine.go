@@ -84,7 +84,7 @@ func (e *Engine) Done(q *query.Query) {
 		if !e.urgent.add(q) {
 			e.drop(q.Start)
 		}
-	case e.rules.Load().categories[q.Verdict.Category]:
+	case e.rules.Load().categories[q.Verdict.Kind()]:
 		if !e.queue.add(q) {
 			e.drop(q.Start)
 		}

@@ -63,7 +63,7 @@ func (u *queue) add(q *query.Query) bool {
 	u.names = append(u.names, name...)
 	u.blocks = append(u.blocks, queued{end: len(u.names), sighting: sighting{
 		kind: monitor.Blocked, first: q.Start, last: q.Start, count: 1,
-		device: q.Client.Device, group: q.Client.Name, category: q.Verdict.Category,
+		device: q.Client.Device, group: q.Client.Name, category: q.Verdict.Kind(),
 	}})
 	u.mu.Unlock()
 	switch n {

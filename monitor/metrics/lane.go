@@ -55,7 +55,7 @@ func newLabels(groups, categories []string) *labels {
 		groups: map[string]int{other: 0}, groupNames: []string{other},
 		categories: map[string]int{other: 0}, categoryList: []string{other},
 	}
-	return l.with(groups, append([]string{noList}, categories...))
+	return l.with(groups, append([]string{noList, query.BlockedUpstream.String(), query.Rebinding.String()}, categories...))
 }
 
 // with is l and more names; those that l has keep their index.
@@ -99,7 +99,7 @@ func (c *counters) count(q *query.Query) {
 	}
 	l.queries[group][action][source][proto].Add(1)
 	if q.Verdict.Action == query.Block {
-		category := q.Verdict.Category
+		category := q.Verdict.Kind()
 		if category == "" {
 			category = noList
 		}

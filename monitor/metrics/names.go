@@ -69,7 +69,7 @@ const (
 
 var table = [lastMetric]Metric{
 	queries:          {"schoolgate_queries_total", "counter", "Queries answered, by group of the client, verdict (allowed, blocked, rewritten), source of the answer (none, policy, cache, stale, upstream) and transport.", []string{"group", "verdict", "source", "proto"}},
-	blocked:          {"schoolgate_blocked_total", "counter", "Queries refused, by category of the list that decided (none: no list did) and group of the client.", []string{"category", "group"}},
+	blocked:          {"schoolgate_blocked_total", "counter", "Queries refused, by category of the list that decided (none: no list did; blocked-upstream and rebinding: an upstream's reply did) and group of the client.", []string{"category", "group"}},
 	duration:         {"schoolgate_query_duration_seconds", "histogram", "Time from taking a query to answering it, by source of the answer.", []string{"source"}},
 	responses:        {"schoolgate_responses_total", "counter", "Answers, by response code.", []string{"rcode"}},
 	tierQuestions:    {"schoolgate_illegal_questions_total", "counter", "Questions that a list of the illegal tier speaks of, by list and what became of them (refused; whole-host: for pages of it, which DNS cannot see; passed: the same, where the group lets them).", []string{"list", "outcome"}},

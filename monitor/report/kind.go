@@ -92,6 +92,10 @@ func (k kind) label() string {
 		return bypassSignals
 	case query.IllegalURL:
 		return "Hosts of listed pages (over-block)"
+	case query.BlockedUpstream:
+		return "Blocked upstream"
+	case query.Rebinding:
+		return "Public names with local addresses"
 	case query.Category:
 		return "A list without a category"
 	default:
@@ -137,6 +141,10 @@ func (k kind) what() string {
 		return "Whole hosts refused because the illegal tier lists single pages of them, as the safeguarding lead approved. Their names are never kept."
 	case query.Category:
 		return "Names of a list that had no category."
+	case query.BlockedUpstream:
+		return "Names that the upstream server refused by a filter of its own. No list of this box decided, and none of its settings can allow them."
+	case query.Rebinding:
+		return "Names of the Internet whose answer was an address of the local network, as in attacks on devices there. A network's own names are allowed for in the configuration."
 	default:
 		return "Refused by a rule that this version does not know."
 	}

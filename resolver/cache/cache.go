@@ -105,7 +105,7 @@ func (c *Cache) Put(q *wire.Question, r *wire.Reply, now time.Time) *Entry {
 	if n.life <= 0 {
 		return &n.Entry
 	}
-	if n.header.RCode != wire.ServFail {
+	if !n.failed() {
 		n.afterlife = c.staleFor
 	}
 	n.hash = c.hash(q)

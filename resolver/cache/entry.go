@@ -3,6 +3,7 @@ package cache
 import (
 	"math"
 	"time"
+	"unsafe"
 
 	"schoolgate/blocklist/domain"
 	"schoolgate/resolver/wire"
@@ -13,7 +14,7 @@ const staleTTL = 30
 
 // Entry is one answer. It is immutable and may be used by many goroutines at once.
 type Entry struct {
-	blob      []byte   // the name asked for, the records, the targets
+	blob      []byte   // the name asked for, the records, the targets; with a finding, the name and whose it is
 	offsets   []uint16 // where the TTLs stand in the records
 	stored    time.Time
 	life      time.Duration // fresh for this long
@@ -25,6 +26,7 @@ type Entry struct {
 	records   uint16 // length in blob
 	name      uint8  // length in blob
 	flags     uint8
+	finding   wire.Finding
 }
 
 // Append appends the reply to req, which q was parsed from, as it stands at now: with the id and the letter case of the
@@ -54,11 +56,22 @@ func (e *Entry) AppendStale(dst, req []byte, q *wire.Question, ede wire.EDE) []b
 // last. It does not allocate.
 func (e *Entry) NextTarget(off int, w *domain.Wire) (next int, ok bool) {
 	targets := e.blob[int(e.name)+int(e.records):]
-	if off < 0 || off >= len(targets) {
+	if off < 0 || off >= len(targets) || e.finding != wire.NoFinding {
 		return 0, false
 	}
 	next, err := w.Read(targets, off)
 	return next, err == nil
+}
+
+// Finding is what was found in the reply, for which it is not to be given out, and whose finding it is; the text is shared
+// with the entry. Such an entry has no records and no targets.
+func (e *Entry) Finding() (f wire.Finding, by string) {
+	if e.finding != wire.NoFinding {
+		if b := e.blob[e.name:]; len(b) > 0 {
+			by = unsafe.String(&b[0], len(b)) // nobody changes a blob, and a copy would be made for each question
+		}
+	}
+	return e.finding, by
 }
 
 // RCode is the response code, extended bits included.
@@ -69,6 +82,9 @@ func (e *Entry) EDE() uint16 { return e.ede }
 
 // TTL is how long the entry stays fresh after now, 0 when it no longer is or never was to be stored.
 func (e *Entry) TTL(now time.Time) time.Duration { return max(e.life-e.age(now), 0) }
+
+// failed says whether the entry is no answer but the news that none could be had.
+func (e *Entry) failed() bool { return e.header.RCode == wire.ServFail && e.finding == wire.NoFinding }
 
 func (e *Entry) body() []byte { return e.blob[e.name : int(e.name)+int(e.records)] }
 
@@ -86,6 +102,10 @@ func (e *Entry) fill(q *wire.Question, r *wire.Reply, now time.Time, l *lives) b
 	if r.Type != q.Type || r.Class != q.Class || string(r.Name) != string(name) {
 		return false
 	}
+	if r.Finding != wire.NoFinding {
+		e.found(q, r, now, l)
+		return true
+	}
 	life := l.life(q.Type, r)
 	// Appending to nil makes the capacity that of the allocator's size class: no waste that is not counted.
 	blob := append([]byte(nil), make([]byte, len(name)+len(r.Body)+len(r.Targets))...)
@@ -99,4 +119,15 @@ func (e *Entry) fill(q *wire.Question, r *wire.Reply, now time.Time, l *lives) b
 	}
 	l.clamp(r, life, e.body())
 	return true
+}
+
+// found makes the entry of a finding.
+func (e *Entry) found(q *wire.Question, r *wire.Reply, now time.Time, l *lives) {
+	name := q.Name.Bytes()
+	blob := append([]byte(nil), make([]byte, len(name)+len(r.By))...)
+	copy(blob[copy(blob, name):], r.By)
+	*e = Entry{
+		blob: blob, stored: now, life: time.Duration(l.found(q.Type, r)) * time.Second,
+		header: wire.Header{RCode: r.RCode}, typ: q.Type, class: q.Class, name: uint8(len(name)), flags: flags(q), finding: r.Finding,
+	}
 }

@@ -13,6 +13,8 @@ const (
 	mostNegative = 3600 // RFC 2308 section 5 recommends one to three hours at most
 	noSOA        = 30
 	failure      = 5 // RFC 9520 section 3.2: at least 1 second, at most 5 minutes
+
+	leastFound, mostFound = 30, 300
 )
 
 // lives says how long answers live, in whole seconds:
@@ -24,7 +26,9 @@ const (
 //     that leave the SOA record out of their refusals: 30 seconds keep a child's retries off them;
 //   - a referral (no answer, no SOA record, but NS records) comes from a server that does not resolve: not at all;
 //   - SERVFAIL: 5 seconds, so that a broken domain is not asked for over and over (RFC 9520);
-//   - any other response code: not at all.
+//   - any other response code: not at all;
+//   - a reply that is not given out for what was found in it: as it would else, but 30 seconds at least, which keeps retries
+//     off the server, and 5 minutes at most, after which who lifts a block has lifted it here too.
 type lives struct {
 	least, most uint32
 }
@@ -95,6 +99,11 @@ func (l *lives) clamp(r *wire.Reply, life uint32, body []byte) {
 		}
 		binary.BigEndian.PutUint32(body[at:], ttl)
 	}
+}
+
+// found is the life of a reply with a finding.
+func (l *lives) found(typ uint16, r *wire.Reply) uint32 {
+	return min(max(l.life(typ, r), leastFound), mostFound, l.most)
 }
 
 func (l *lives) bound(ttl uint32) uint32 { return min(max(ttl, l.least), l.most) }

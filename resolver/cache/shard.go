@@ -3,8 +3,6 @@ package cache
 import (
 	"sync"
 	"time"
-
-	"schoolgate/resolver/wire"
 )
 
 // What an entry takes beside its blob and offsets, by measurement (see TestSizeIsHonest).
@@ -94,7 +92,7 @@ func (s *shard) put(n *node, now time.Time) {
 		return // one answer must not empty the shard
 	}
 	if old := s.nodes[n.hash]; old != nil {
-		if n.header.RCode == wire.ServFail && old.header.RCode != wire.ServFail && old.age(now) < old.life+old.afterlife {
+		if n.failed() && !old.failed() && old.age(now) < old.life+old.afterlife {
 			return
 		}
 		n.main, n.hits = old.main, old.hits

@@ -39,10 +39,19 @@ type Verdict struct {
 	Action   Action
 	Rule     Rule
 	Category string      // of the list that decided; "" when no list did
-	List     string      // the list that decided; "" when no list did
+	List     string      // the list that decided, or the server of BlockedUpstream; "" when neither did
 	Target   domain.Name // Rewrite: the name whose addresses are given instead
 	Pages    string      // a list of the illegal tier that lists pages of this host, which are passed; "" for none. Counted, never kept
 	Cloaked  bool        // a CNAME, HTTPS or SVCB target in the answer was judged, not the question itself
+}
+
+// Kind is the word for a block: the category of the list that decided, or what was found in an upstream's reply; "" when
+// neither decided. It is what blocks are counted and alerted on by.
+func (v *Verdict) Kind() string {
+	if v.Category == "" && v.Rule.Found() {
+		return v.Rule.String()
+	}
+	return v.Category
 }
 
 // Blocked says whether the client was refused the name.
@@ -65,8 +74,8 @@ var actionNames = [...]string{"allowed", "blocked", "rewritten"}
 // Rule is the line of the precedence (see policy.Decide) that decided.
 type Rule uint8
 
-// The rules, in order of precedence but for the last, which stands beside Illegal: numbers are kept in records. Default
-// is where a name ends that none of them matched.
+// The rules, in order of precedence but for the last ones, since numbers are kept in records: IllegalURL stands beside
+// Illegal. Default is where a name ends that none of them matched.
 const (
 	Default Rule = iota
 	Illegal
@@ -79,14 +88,21 @@ const (
 	Bypass
 	SafeSearch
 	IllegalURL // a host of which the illegal tier lists pages, refused as a whole: an over-block that the DSL approved
+
+	// Found in an upstream's reply, whoever asks.
+	BlockedUpstream // the upstream server refused it by a filter of its own; Verdict.List is that server's name
+	Rebinding       // a public name with an address of the local network
 )
 
 // Withheld says whether the name of a question that this rule decided must be kept nowhere.
 func (r Rule) Withheld() bool { return r == Illegal || r == IllegalURL }
 
+// Found says whether an upstream's reply decided (see wire.Finding), not what the name is.
+func (r Rule) Found() bool { return r == BlockedUpstream || r == Rebinding }
+
 func (r Rule) String() string { return name(r, ruleNames[:]) }
 
-var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search", "illegal-url"}
+var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search", "illegal-url", "blocked-upstream", "rebinding"}
 
 // Source is where the answer came from.
 type Source uint8

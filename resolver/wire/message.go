@@ -12,6 +12,8 @@ import (
 type Reply struct {
 	Header         // with the counts of Body
 	EDE     uint16 // extended error that came with it (RFC 8914), 0 for none
+	Finding Finding
+	By      string // BlockedUpstream: the name of the server that refuses, at most 255 bytes; shared with its pool
 	Name    []byte // that was asked for, in lower-cased wire form
 	Type    uint16
 	Class   uint16
