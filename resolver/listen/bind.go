@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"schoolgate/resolver/cookie"
 )
 
 // BindError is an address that could not be listened on.
@@ -53,6 +55,7 @@ func (s *Server) Listen() error {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	s.jar = cookie.NewJar(s.Now())
 	if s.PerAddr <= 0 {
 		s.PerAddr = runtime.GOMAXPROCS(0)
 	}

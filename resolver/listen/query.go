@@ -23,7 +23,7 @@ const (
 
 // begin makes q a new query. Question is left to ParseQuestion, which overwrites it.
 func begin(q *query.Query, start time.Time, lane int, proto query.Proto, client netip.Addr) {
-	q.Start, q.Lane, q.Proto = start, lane, proto
+	q.Start, q.Lane, q.Proto, q.Proven = start, lane, proto, proto != query.UDP
 	q.Client = query.Client{Addr: client}
 	q.Verdict = query.Verdict{}
 	q.Source, q.RCode, q.Duration = query.None, 0, 0
@@ -37,11 +37,11 @@ func (s *Server) first(q *query.Query, req, dst []byte) (resp []byte, what outco
 			s.panicked(p)
 			resp, what = nil, dropped
 			if parsed {
-				resp, what = servFail(q, req, dst, wire.EDE{}), answered
+				resp, what = s.servFail(q, req, dst, wire.EDE{}), answered
 			}
 		}
 	}()
-	if err := wire.ParseQuestion(req, &q.Question); err != nil {
+	if err := s.parse(q, req); err != nil {
 		rcode, ok := wire.Answer(err)
 		if !ok {
 			s.counts.notRequests.Add(1)
@@ -59,12 +59,27 @@ func (s *Server) first(q *query.Query, req, dst []byte) (resp []byte, what outco
 	return resp, answered
 }
 
+// parse reads a request and judges its cookie: also what is answered with an error brings the client one.
+func (s *Server) parse(q *query.Query, req []byte) error {
+	err := wire.ParseQuestion(req, &q.Question)
+	c := &q.Question.Cookie
+	brought := c.Len > wire.ClientCookie
+	switch {
+	case c.Len == 0:
+	case s.jar.Judge(c, q.Client.Addr, q.Start):
+		q.Proven = true
+	case brought && err == wire.RCodeError(wire.NoError): //nolint:errorlint // nobody wraps it
+		return wire.RCodeError(wire.BadCookie)
+	}
+	return err
+}
+
 // resolve calls Resolve with its time limit; a panic in it is answered as in first.
 func (s *Server) resolve(ctx context.Context, q *query.Query, req, dst []byte) (resp []byte) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(p)
-			resp = servFail(q, req, dst, wire.EDE{})
+			resp = s.servFail(q, req, dst, wire.EDE{})
 		}
 	}()
 	return s.Resolve(s.spans.join(ctx, s.Limits.Answer), q, req, dst)
@@ -74,8 +89,8 @@ func (s *Server) resolve(ctx context.Context, q *query.Query, req, dst []byte) (
 func (s *Server) shared(client netip.Addr) bool { return s.Shared != nil && s.Shared(client) }
 
 // servFail answers a request that was parsed before. It is parsed again, as what panicked may have left q in any state.
-func servFail(q *query.Query, req, dst []byte, ede wire.EDE) []byte {
-	_ = wire.ParseQuestion(req, &q.Question)
+func (s *Server) servFail(q *query.Query, req, dst []byte, ede wire.EDE) []byte {
+	_ = s.parse(q, req)
 	q.Source, q.RCode = query.None, wire.ServFail
 	return wire.AppendError(dst[:0], req, &q.Question, wire.ServFail, ede)
 }

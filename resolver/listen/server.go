@@ -18,20 +18,22 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"schoolgate/resolver/cookie"
 	"schoolgate/resolver/query"
 )
 
 // Server answers DNS questions on its addresses, over UDP and TCP each. Fill in the fields, then Listen, then Run, once.
 // Addrs, Inline and Resolve are required.
 //
-// A request that is malformed is answered here; Inline and Resolve see well-formed questions only. A panic in them or in
+// A request that is malformed is answered here; Inline and Resolve see well-formed questions only. Who brings a DNS cookie
+// (RFC 7873) finds one in each reply, and Query.Proven says whether that which it brought was good. A panic in them or in
 // Done is counted, and the query answered SERVFAIL. Replies are cut to what the client takes over UDP (wire.Fit).
 type Server struct {
 	// Addrs are bound as they are written: [::] does not include IPv4, list 0.0.0.0 beside it. Port 0 takes a free one.
 	Addrs []netip.AddrPort
 
 	// Inline appends the reply to dst and returns it with done true, or leaves the query to Resolve. It must not block
-	// nor allocate. Start, Lane, Proto, Client.Addr and Question of q are filled in, the rest is zero. req and dst are
+	// nor allocate. Start, Lane, Proto, Proven, Client.Addr and Question of q are filled in, the rest is zero. req and dst are
 	// borrowed for the call. Lanes 1…Lanes() have one caller each; in lane 0 (TCP) many may call at the same time.
 	// Done with an empty reply sends none.
 	Inline func(q *query.Query, req, dst []byte) (resp []byte, done bool)
@@ -56,6 +58,7 @@ type Server struct {
 
 	portable bool // use the loop of one packet a call, for tests
 
+	jar      *cookie.Jar
 	lanes    []*lane
 	tcp      []net.Listener
 	gate     gate

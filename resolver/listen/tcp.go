@@ -113,7 +113,7 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 		}
 		<-c.slots
 		c.s.counts.overloaded.Add(1)
-		resp = servFail(q, req, out[2:2], wire.EDE{Code: wire.EDEOther, Text: "too many questions at once"})
+		resp = c.s.servFail(q, req, out[2:2], wire.EDE{Code: wire.EDEOther, Text: "too many questions at once"})
 	case answered:
 	}
 	ok := c.write(resp, out)

@@ -16,6 +16,7 @@ type Query struct {
 	Start    time.Time
 	Lane     int // which packet loop carries it: lanes 1…n each have a single producer; 0 is shared by all others
 	Proto    Proto
+	Proven   bool // the client has the address that it asks from: its cookie or its transport shows it
 	Client   Client
 	Question wire.Question
 

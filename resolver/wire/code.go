@@ -54,6 +54,8 @@ const (
 	NotImp   uint16 = 4
 	Refused  uint16 = 5
 	BadVers  uint16 = 16
+
+	BadCookie uint16 = 23 // RFC 7873 section 8
 )
 
 // Extended DNS error codes (RFC 8914 section 4).

@@ -14,6 +14,8 @@ type RCodeError uint16
 
 func (e RCodeError) Error() string {
 	switch uint16(e) {
+	case NoError:
+		return "a cookie without a question"
 	case FormErr:
 		return "malformed request"
 	case NotImp:
@@ -22,6 +24,8 @@ func (e RCodeError) Error() string {
 		return "kind of request refused"
 	case BadVers:
 		return "unknown EDNS version"
+	case BadCookie:
+		return "a cookie that is not good, without a question"
 	}
 	return "unanswerable request"
 }
@@ -38,9 +42,10 @@ func Answer(err error) (rcode uint16, ok bool) {
 // ErrDrop means: send nothing. An RCodeError carries the code to answer with, by AppendError; q is then filled as far as
 // the request could be understood, EDNS too:
 //
-//   - FORMERR: not exactly one question (so cookies without a question, RFC 7873 section 5.4, are not supported), a
-//     compressed or broken name, a section that ends early, an OPT record that is broken, doubled or outside the
-//     additional section, type 0, OPT or NXNAME (RFC 9824) asked for
+//   - NOERROR: no question but a cookie (RFC 7873 section 5.4)
+//   - FORMERR: otherwise not exactly one question (RFC 9619), a compressed or broken name, a section that ends early, an
+//     OPT record that is broken, doubled or outside the additional section, a cookie of a length that cannot be, type 0,
+//     OPT or NXNAME (RFC 9824) asked for
 //   - NOTIMP: an opcode other than QUERY, or a type from the range for meta types (RFC 6895) that is none of the others
 //   - REFUSED: a class other than IN, or a zone transfer
 //   - BADVERS: an EDNS version other than 0
@@ -59,7 +64,11 @@ func ParseQuestion(msg []byte, q *Question) error {
 		q.reset(msg)
 		return RCodeError(NotImp)
 	}
-	if binary.BigEndian.Uint16(msg[4:]) != 1 {
+	switch binary.BigEndian.Uint16(msg[4:]) {
+	case 0:
+		return q.readNone(msg)
+	case 1:
+	default:
 		q.reset(msg)
 		return RCodeError(FormErr)
 	}
@@ -71,13 +80,27 @@ func ParseQuestion(msg []byte, q *Question) error {
 	q.Type = binary.BigEndian.Uint16(msg[off:])
 	q.Class = binary.BigEndian.Uint16(msg[off+2:])
 	q.End = off + 4
-	q.EDNS, q.DO, q.UDPSize, q.HasMAC, q.MAC = false, false, minUDP, false, [6]byte{}
+	q.forgetEDNS()
 	if binary.BigEndian.Uint32(msg[6:]) != 0 || binary.BigEndian.Uint16(msg[10:]) != 0 {
 		if err := q.readSections(msg); err != nil {
 			return err
 		}
 	}
 	return q.acceptable()
+}
+
+// readNone reads a request without a question, which has a meaning when it brings a cookie: the client wants one, or wants
+// to know whether that which it has is still good (RFC 7873 section 5.4).
+func (q *Question) readNone(msg []byte) error {
+	q.reset(msg)
+	if q.Cookie.Len == 0 {
+		return RCodeError(FormErr)
+	}
+	if err := q.readSections(msg); err != nil {
+		return err
+	}
+	q.HasMAC, q.MAC = false, [6]byte{}
+	return RCodeError(NoError)
 }
 
 // acceptable judges a question that was read in full.
@@ -101,15 +124,16 @@ func (q *Question) readSections(msg []byte) error {
 	before := int(binary.BigEndian.Uint16(msg[6:])) + int(binary.BigEndian.Uint16(msg[8:]))
 	all := before + int(binary.BigEndian.Uint16(msg[10:]))
 	version := byte(0)
+	q.forgetEDNS()
 	off := q.End
 	for i := range all {
 		r, ok := readRecord(msg, off)
 		if ok && r.typ == TypeOPT {
-			ok = i >= before && !q.EDNS && r.fixed == off+1 && msg[off] == 0 && q.readOptions(msg[r.data:r.end])
+			version = msg[r.fixed+5]
+			ok = i >= before && !q.EDNS && r.fixed == off+1 && msg[off] == 0 && (version != 0 || q.readOptions(msg[r.data:r.end]))
 			if ok {
 				q.EDNS = true
 				q.UDPSize = max(binary.BigEndian.Uint16(msg[r.fixed+2:]), minUDP)
-				version = msg[r.fixed+5]
 				q.DO = msg[r.fixed+6]&0x80 != 0
 			}
 		}
@@ -125,7 +149,7 @@ func (q *Question) readSections(msg []byte) error {
 	return nil
 }
 
-// readOptions reads the options of an OPT record (RFC 6891 section 6.1.2). Two different statements of a MAC are none:
+// readOptions reads the options of an OPT record (RFC 6891 section 6.1.2); what it does not know it passes over. Two different statements of a MAC are none:
 // a device behind a forwarder must not be able to choose who it is.
 func (q *Question) readOptions(data []byte) bool {
 	macs := 0
@@ -138,9 +162,12 @@ func (q *Question) readOptions(data []byte) bool {
 		if n > len(data) {
 			return false
 		}
-		if code == macOption && n == len(q.MAC) {
+		switch {
+		case code == macOption && n == len(q.MAC):
 			copy(q.MAC[:], data)
 			macs++
+		case code == cookieOption && !q.Cookie.read(data[:n]):
+			return false
 		}
 		data = data[n:]
 	}

@@ -23,6 +23,8 @@ type Question struct {
 	DO      bool   // DNSSEC OK
 	UDPSize uint16 // the client's limit for an answer over UDP: 512 without EDNS, never below
 
+	Cookie Cookie // what shows whether the client has the address that it asks from
+
 	// What a trusted forwarder says of the device behind it; whether it is trusted is for Identify to judge.
 	HasMAC bool
 	MAC    [6]byte // EDNS option 65001, as dnsmasq --add-mac sends it
@@ -44,7 +46,7 @@ func (q *Question) reset(msg []byte) {
 // seekOPT finds out whether a request that makes no sense has an OPT record all the same: then its answer has one too (RFC
 // 6891 section 6.1.1).
 func (q *Question) seekOPT(msg []byte) {
-	q.EDNS, q.DO, q.UDPSize, q.HasMAC, q.MAC = false, false, minUDP, false, [6]byte{}
+	q.forgetEDNS()
 	off := headerLen
 	for range binary.BigEndian.Uint16(msg[4:]) {
 		next, ok := skipName(msg, off)
@@ -57,5 +59,15 @@ func (q *Question) seekOPT(msg []byte) {
 		q.EDNS = true
 		q.UDPSize = max(binary.BigEndian.Uint16(msg[opt.fixed+2:]), minUDP)
 		q.DO = msg[opt.fixed+6]&0x80 != 0
+		if msg[opt.fixed+5] == 0 && !q.readOptions(msg[opt.data:opt.end]) {
+			q.Cookie.Len = 0
+		}
+		q.HasMAC, q.MAC = false, [6]byte{}
 	}
+}
+
+// forgetEDNS makes q a question without an OPT record. The bytes of the cookie may stay, since its length rules them.
+func (q *Question) forgetEDNS() {
+	q.EDNS, q.DO, q.UDPSize, q.HasMAC, q.MAC = false, false, minUDP, false, [6]byte{}
+	q.Cookie.Len, q.Cookie.Ours = 0, false
 }

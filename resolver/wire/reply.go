@@ -25,7 +25,7 @@ type EDE struct {
 
 // AppendReply appends a whole reply to dst: the header with QR, RA, the request's id, RD and CD; the request's question
 // byte for byte, so with its case (0x20); body; and, when the request had one, an OPT record with UDPMax, DO, the
-// extended response code and ede.
+// extended response code, the cookie if there is one for the client (see Cookie.Ours), and ede.
 //
 // req and q are the request and what ParseQuestion made of it. body is the answer, authority and additional records
 // without OPT; its compression pointers count from the start of a message with a question of the same length, so a body
@@ -134,15 +134,24 @@ func appendOPT(dst []byte, q *Question, rcode uint16, ede EDE) []byte {
 		do = 0x80
 	}
 	dst = append(dst, 0, 0, byte(TypeOPT), byte(UDPMax>>8), byte(UDPMax&0xff), byte(rcode>>4), 0, do, 0)
-	if ede == (EDE{}) {
-		return append(dst, 0, 0)
+	options := len(dst) + 2
+	dst = append(dst, 0, 0)
+	if q.Cookie.Ours {
+		dst = q.Cookie.append(dst)
 	}
-	text := cut(ede.Text)
-	n := uint16(2 + len(text))
-	dst = binary.BigEndian.AppendUint16(dst, 4+n)
+	if ede != (EDE{}) {
+		dst = ede.append(dst)
+	}
+	binary.BigEndian.PutUint16(dst[options-2:], uint16(len(dst)-options))
+	return dst
+}
+
+// append appends the option (RFC 8914 section 2).
+func (e *EDE) append(dst []byte) []byte {
+	text := cut(e.Text)
 	dst = binary.BigEndian.AppendUint16(dst, edeOption)
-	dst = binary.BigEndian.AppendUint16(dst, n)
-	dst = binary.BigEndian.AppendUint16(dst, ede.Code)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(2+len(text)))
+	dst = binary.BigEndian.AppendUint16(dst, e.Code)
 	return append(dst, text...)
 }
 
