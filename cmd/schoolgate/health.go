@@ -104,6 +104,20 @@ func (a *appliance) upstreamConditions(time.Time) (out []monitor.Condition) {
 	return out
 }
 
+// clockConditions says whether the time of this machine can be.
+func (a *appliance) clockConditions(time.Time) (out []monitor.Condition) {
+	if system, believed, wrong := a.clock.Wrong(); wrong {
+		out = append(out, monitor.Condition{
+			Code: "clock.wrong", Severity: monitor.Warning,
+			Title: fmt.Sprintf("The clock says %s, which cannot be; certificates are checked against %s", dayOf(system), dayOf(believed)),
+			Hint:  "timedatectl shows whether the time is kept; hours of groups, the record and certificates go by the clock",
+		})
+	}
+	return out
+}
+
+func dayOf(t time.Time) string { return t.UTC().Format("2 January 2006") }
+
 // recordConditions says what is wrong with the record of queries.
 func (a *appliance) recordConditions(now time.Time) (out []monitor.Condition) {
 	s := a.journal.Stats()

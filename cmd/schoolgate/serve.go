@@ -37,6 +37,7 @@ import (
 	"schoolgate/monitor/store"
 	"schoolgate/resolver"
 	"schoolgate/resolver/cache"
+	"schoolgate/resolver/clock"
 	"schoolgate/resolver/listen"
 	"schoolgate/resolver/query"
 	"schoolgate/resolver/upstream"
@@ -49,6 +50,7 @@ type appliance struct {
 	lastGood string // where a copy of it is kept
 	log      *slog.Logger
 	started  time.Time
+	clock    *clock.Clock
 
 	store      *store.Store
 	journal    *journal.Journal
@@ -99,6 +101,7 @@ type asker struct {
 // questions, then the last answers, then the record.
 func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*appliance)) (err error) {
 	a.started = time.Now()
+	a.clock = &clock.Clock{Built: buildTime()}
 	a.cfg.Store(cfg)
 	told := make(chan os.Signal, 2) // from now on: a signal before all is up must wait, not kill
 	signal.Notify(told, syscall.SIGHUP, syscall.SIGUSR1)
@@ -144,7 +147,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.alerts.Mailed = a.sender.Wake
 	a.refs = reference.New(a.store, part(a.log, "references"))
 	a.checks = &health.Checks{Parts: []health.Check{
-		a.filterConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.configConditions, a.changeConditions, a.alerts.Health, a.sender.Health,
+		a.filterConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.clockConditions, a.configConditions, a.changeConditions, a.alerts.Health, a.sender.Health,
 	}}
 	a.alerts.Conditions = a.checks.Conditions
 	a.meter(lanes, cfg)
