@@ -16,6 +16,7 @@ type Query struct {
 	Start    time.Time
 	Lane     int // which packet loop carries it: lanes 1…n each have a single producer; 0 is shared by all others
 	Proto    Proto
+	Ident    string // what the client calls itself over an encrypted transport, in lower case; "" for nothing. No proof
 	Proven   bool // the client has the address that it asks from: its cookie or its transport shows it
 	Client   Client
 	Question wire.Question
@@ -128,11 +129,14 @@ type Proto uint8
 const (
 	UDP Proto = iota
 	TCP
+	TLS   // RFC 7858
+	HTTPS // RFC 8484
+	QUIC  // RFC 9250
 )
 
 func (p Proto) String() string { return name(p, protoNames[:]) }
 
-var protoNames = [...]string{"udp", "tcp"}
+var protoNames = [...]string{"udp", "tcp", "tls", "https", "quic"}
 
 func name[T ~uint8](v T, names []string) string {
 	if int(v) < len(names) {

@@ -168,6 +168,10 @@ func (q *Question) readOptions(data []byte) bool {
 			macs++
 		case code == cookieOption && !q.Cookie.read(data[:n]):
 			return false
+		case code == OptionPadding:
+			q.Padded = true
+		case code == OptionKeepAlive:
+			q.KeepAlive = true
 		}
 		data = data[n:]
 	}

@@ -23,6 +23,9 @@ type Question struct {
 	DO      bool   // DNSSEC OK
 	UDPSize uint16 // the client's limit for an answer over UDP: 512 without EDNS, never below
 
+	Padded    bool // the request was padded (RFC 7830): over an encrypted transport so is the reply, see Pad
+	KeepAlive bool // the client asks how long an idle connection stays open (RFC 7828), see AppendOption
+
 	Cookie Cookie // what shows whether the client has the address that it asks from
 
 	// What a trusted forwarder says of the device behind it; whether it is trusted is for Identify to judge.
@@ -69,5 +72,6 @@ func (q *Question) seekOPT(msg []byte) {
 // forgetEDNS makes q a question without an OPT record. The bytes of the cookie may stay, since its length rules them.
 func (q *Question) forgetEDNS() {
 	q.EDNS, q.DO, q.UDPSize, q.HasMAC, q.MAC = false, false, minUDP, false, [6]byte{}
+	q.Padded, q.KeepAlive = false, false
 	q.Cookie.Len, q.Cookie.Ours = 0, false
 }
