@@ -24,7 +24,9 @@ const (
 	maxDevices = 10000
 	maxLists   = 100 // a Set has room for them and the starter lists
 	maxTerms   = 100
-	maxPeople  = 200
+	// They go into answers of at most 1,232 bytes.
+	maxContacts = 3
+	maxPeople   = 200
 )
 
 func (k *checker) all() {
@@ -40,6 +42,7 @@ func (k *checker) all() {
 	k.site()
 	k.dns()
 	k.http()
+	k.page()
 	k.upstream()
 	k.cache()
 	k.policy()
@@ -65,6 +68,8 @@ func (k *checker) bounded() bool {
 	}
 	most("dns.listen", len(c.DNS.Listen), maxListen)
 	most("dns.forwarders", len(c.DNS.Forwarders), maxListen)
+	most("page.http", len(c.Page.HTTP), maxListen)
+	most("page.contact", len(c.Page.Contact), maxContacts)
 	most("upstream.servers", len(c.Upstream.Servers), maxServers)
 	most("groups", len(c.Groups), maxGroups)
 	most("devices", len(c.Devices), maxDevices)

@@ -35,6 +35,7 @@ type Config struct {
 	Site     Site     `toml:"site"`
 	DNS      DNS      `toml:"dns"`
 	HTTP     HTTP     `toml:"http"`
+	Page     Page     `toml:"page"`
 	Upstream Upstream `toml:"upstream"`
 	Cache    Cache    `toml:"cache"`
 	Policy   Policy   `toml:"policy"`
@@ -64,6 +65,14 @@ type DNS struct {
 // HTTP is where metrics and health are served. Needs a restart to change.
 type HTTP struct {
 	Listen netip.AddrPort `toml:"listen"` // the zero value serves none
+}
+
+// Page is the block page, and whom it names. HTTP and HTTPS need a restart to change.
+type Page struct {
+	HTTP    []netip.AddrPort `toml:"http"`    // where it is served; empty: nowhere
+	HTTPS   bool             `toml:"https"`   // it is also served by the listener for DNS over HTTPS, with certificates of the box's own authority
+	Lead    string           `toml:"lead"`    // who looks after safety online, for people; "" for none
+	Contact []string         `toml:"contact"` // how they are reached: URIs of the schemes mailto and tel; also told to programs that ask why a name is refused
 }
 
 // Upstream is who is asked for names that are allowed.
@@ -126,7 +135,7 @@ type Hours struct {
 // Answer is what a client gets for a blocked name.
 type Answer struct {
 	Kind AnswerKind
-	V4   netip.Addr // AnswerPage only
+	V4   netip.Addr // AnswerPage only; zero: the addresses at which the client reaches the box
 	V6   netip.Addr // AnswerPage only, may be zero: then AAAA has no data
 }
 

@@ -24,6 +24,12 @@ func NeedsRestart(old, new *Config) []string {
 	if old.HTTP.Listen != new.HTTP.Listen {
 		paths = append(paths, "http.listen")
 	}
+	if !slices.Equal(old.Page.HTTP, new.Page.HTTP) {
+		paths = append(paths, "page.http")
+	}
+	if old.Page.HTTPS != new.Page.HTTPS {
+		paths = append(paths, "page.https")
+	}
 	if old.Cache != new.Cache {
 		paths = append(paths, "cache")
 	}

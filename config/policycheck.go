@@ -23,6 +23,12 @@ func Gravity(category string) int {
 	return len(gravity)
 }
 
+// Gravest says whether a category is one that no child should meet and nobody at a school should need, the illegal tier
+// among them. To a device they are all the same: see policy.Told.
+func Gravest(category string) bool {
+	return category == IllegalTier || slices.Contains(gravest[:], category)
+}
+
 // known checks references to categories at path, where more words than those may stand.
 func (k *checker) known(path string, categories []string, more ...string) {
 	all := slices.Concat(k.categories, more)
@@ -76,9 +82,7 @@ func (k *checker) groups() {
 		k.known(child(path, "block"), g.Block)
 		k.groupNamesOf(path, g)
 		k.illegalURLs(path, g)
-		if g.Answer.Kind == AnswerPage && (!g.Answer.V4.Is4() || g.Answer.V6.IsValid() && !g.Answer.V6.Is6()) {
-			k.refusef(child(path, "answer"), `write such as "page 192.0.2.1 2001:db8::1"`, "a block page needs an IPv4 address")
-		}
+		k.answer(child(path, "answer"), g.Answer)
 		for j, h := range g.Hours {
 			k.hours(element(child(path, "hours"), j), h)
 		}

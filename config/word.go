@@ -46,27 +46,27 @@ func (s Size) String() string {
 	return fmt.Sprintf("%d B", int64(s))
 }
 
-// AnswerKind is the shape of a blocked answer; in the file "nxdomain", "zero" or "page 192.0.2.1 [2001:db8::1]".
+// AnswerKind is the shape of a blocked answer; in the file "nxdomain", "zero", "page" or "page 192.0.2.1 [2001:db8::1]".
 type AnswerKind uint8
 
 // The kinds of blocked answer.
 const (
 	AnswerNXDOMAIN AnswerKind = iota
 	AnswerZero                // 0.0.0.0 and ::
-	AnswerPage                // the addresses of a block page
+	AnswerPage                // the addresses of a block page, the box's own or another
 )
 
 var answerNames = [...]string{"nxdomain", "zero", "page"}
 
 func (k AnswerKind) String() string { return word(k, answerNames[:]) }
 
-// UnmarshalText reads "nxdomain", "zero", or "page" with an IPv4 address and, if wanted, an IPv6 address.
+// UnmarshalText reads "nxdomain", "zero", "page", or "page" with an IPv4 address and, if wanted, an IPv6 address.
 func (a *Answer) UnmarshalText(text []byte) error {
 	fields := strings.Fields(string(text))
 	if len(fields) == 0 {
 		fields = []string{""}
 	}
-	hint := `write "nxdomain", "zero" or "page" and the addresses of the block page, such as "page 192.0.2.1 2001:db8::1"`
+	hint := `write "nxdomain", "zero", "page" for the box's own block page, or the addresses of another, such as "page 192.0.2.1 2001:db8::1"`
 	bad := &syntaxError{fmt.Sprintf("%q is no answer", text), suggest(fields[0], answerNames[:], hint)}
 	switch {
 	case len(fields) == 1 && fields[0] == "nxdomain":
@@ -92,7 +92,7 @@ func (a *Answer) UnmarshalText(text []byte) error {
 			return &syntaxError{fmt.Sprintf("%q gives two addresses of one kind", text), hint}
 		}
 	}
-	if !out.V4.IsValid() {
+	if len(fields) > 1 && !out.V4.IsValid() {
 		return &syntaxError{"a block page needs an IPv4 address", hint}
 	}
 	*a = out

@@ -11,9 +11,9 @@ import (
 const blockTTL = 60
 
 // Reasons that go with answers (RFC 8914). The words are for a person who reads them in a tool or a browser's details;
-// they name no list, and for the illegal tier say no more than that the name is refused to everyone.
+// they name no list, and no more than policy.Told lets a client know. The code is Blocked for zero and page answers too,
+// and not Forged Answer: it says whose will it is, and structured data goes with no other.
 var (
-	censored    = wire.EDE{Code: wire.EDECensored, Text: "Schoolgate: refused to everyone"}
 	blocked     = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: blocked by the school's filter"}
 	stopped     = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: no internet for this device now"}
 	unapproved  = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: not on the approved list of this group"}
@@ -28,9 +28,9 @@ var (
 	unresolved  = wire.EDE{Code: wire.EDENoReachable, Text: "Schoolgate: the upstream could not resolve this name"}
 )
 
-// byCategory are the words for the categories that every school has; any other gets the general ones.
+// byCategory are the words for the categories that every school has and a client may be told of; any other gets the
+// general ones.
 var byCategory = map[string]wire.EDE{
-	config.Pornography: category("pornography"), config.Hate: category("hate"), config.Extremism: category("extremism"),
 	config.Gaming: category("gaming"), config.SocialMedia: category("social media"), config.Gambling: category("gambling"),
 	config.Circumvent: category("VPN, proxy or encrypted DNS"), config.Dating: category("dating"), config.Chatbots: category("AI chat"),
 }
@@ -39,11 +39,9 @@ func category(words string) wire.EDE {
 	return wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: blocked by the school's filter (" + words + ")"}
 }
 
-// reason gives the words for a blocked verdict.
+// reason gives the words for a blocked verdict that a client may be told.
 func reason(v *query.Verdict) wire.EDE {
 	switch v.Rule {
-	case query.Illegal:
-		return censored
 	case query.Stopped:
 		return stopped
 	case query.Approved:
@@ -81,7 +79,22 @@ func (s *State) refuse(q *query.Query, req, dst []byte) []byte {
 		case config.AnswerNXDOMAIN:
 		}
 	}
-	return reply(q, req, dst, b, reason(&q.Verdict))
+	told := s.Policy.Told(q.Client.Group, q.Verdict)
+	why := reason(&told)
+	if !q.Question.Structured || s.Office == nil {
+		return reply(q, req, dst, b, why)
+	}
+	f, sub := whole, subError(&told, why.Code)
+	if !q.Proven {
+		f = bare
+	}
+	for ; f < mute; f++ {
+		out := reply(q, req, dst, b, s.Office.tell(f, why, sub))
+		if q.Proto != query.UDP || len(out)-len(dst) <= q.Question.Limit() {
+			return out
+		}
+	}
+	return reply(q, req, dst, b, wire.EDE{Code: why.Code})
 }
 
 // reply sends what was made here.

@@ -23,6 +23,7 @@ type State struct {
 	Policy   *policy.Policy // compiled against Lists
 	Identify func(q *query.Query)
 	Exchange func(ctx context.Context, q *wire.Question) (*wire.Reply, error)
+	Office   *Office // nil: the reason of a refusal is told in words alone
 }
 
 // Resolver holds the current State and the cache. It is safe for concurrent use.

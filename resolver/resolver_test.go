@@ -205,7 +205,7 @@ func TestBlockedAnswers(t *testing.T) {
 		{child, "WWW.Games.Example.", dns.RcodeNameError, "", "", dns.ExtendedErrorCodeBlocked},
 		{zeroed, "games.example.", dns.RcodeSuccess, "0.0.0.0", "::", dns.ExtendedErrorCodeBlocked},
 		{paged, "games.example.", dns.RcodeSuccess, "192.0.2.80", "", dns.ExtendedErrorCodeBlocked},
-		{teacher, "illegal.example.", dns.RcodeNameError, "", "", dns.ExtendedErrorCodeCensored},
+		{teacher, "illegal.example.", dns.RcodeNameError, "", "", dns.ExtendedErrorCodeBlocked},
 	} {
 		for _, qtype := range types {
 			t.Run(tt.name+" "+dns.Type(qtype).String()+" for "+tt.client, func(t *testing.T) {

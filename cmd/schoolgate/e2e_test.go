@@ -214,7 +214,7 @@ func replayDevice(b *box, o *oracle, list []traced, res *result) error {
 func observed(reply *dns.Msg) string {
 	if opt := reply.IsEdns0(); opt != nil {
 		for _, e := range opt.Option {
-			if e, ok := e.(*dns.EDNS0_EDE); ok && (e.InfoCode == dns.ExtendedErrorCodeBlocked || e.InfoCode == dns.ExtendedErrorCodeCensored) {
+			if e, ok := e.(*dns.EDNS0_EDE); ok && e.InfoCode == dns.ExtendedErrorCodeBlocked {
 				return "blocked"
 			}
 		}

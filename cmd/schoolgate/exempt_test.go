@@ -68,7 +68,7 @@ func (b *box) wantRefused(when string) {
 	for _, from := range []string{"127.30.0.1", "127.31.0.1", "127.30.0.9"} { // children, staff, a named device
 		for _, q := range tierQuestions {
 			reply := b.ask(from, q.name, q.qtype)
-			if code, _ := reasonOf(reply); code != int(dns.ExtendedErrorCodeCensored) {
+			if code, _ := reasonOf(reply); code != int(dns.ExtendedErrorCodeBlocked) {
 				b.t.Errorf("%s: %s %s is answered to %s: %v", when, q.name, dns.TypeToString[q.qtype], from, reply)
 			}
 		}

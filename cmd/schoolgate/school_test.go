@@ -208,7 +208,7 @@ func reasonOf(reply *dns.Msg) (code int, text string) {
 func verdictOf(reply *dns.Msg) string {
 	code, _ := reasonOf(reply)
 	switch {
-	case code == int(dns.ExtendedErrorCodeBlocked), code == int(dns.ExtendedErrorCodeCensored):
+	case code == int(dns.ExtendedErrorCodeBlocked):
 		return "blocked"
 	case reply.Rcode != dns.RcodeSuccess:
 		return dns.RcodeToString[reply.Rcode]

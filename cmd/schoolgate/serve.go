@@ -241,7 +241,11 @@ func (a *appliance) done(q *query.Query) {
 	if q.Client.Name == "" { // refused before it was judged: a malformed or unusual request is somebody's too
 		a.resolver.Account(q)
 	}
-	if isProbe(q) || a.isCanary(q) {
+	if a.isCanary(q) {
+		a.proof.saw(q.Verdict.Rule)
+		return
+	}
+	if isProbe(q) {
 		return
 	}
 	a.metrics.Done(q)

@@ -72,6 +72,7 @@ const proveEvery = 24 * time.Hour
 type proof struct {
 	canary atomic.Pointer[string] // in wire form
 	wanted chan struct{}          // capacity 1
+	seen   chan query.Rule        // capacity 1: by which rule the canary was refused
 	once   sync.Once
 
 	mu  sync.Mutex // guards the rest
@@ -79,8 +80,35 @@ type proof struct {
 }
 
 func (p *proof) wake() chan struct{} {
-	p.once.Do(func() { p.wanted = make(chan struct{}, 1) })
+	p.make()
 	return p.wanted
+}
+
+func (p *proof) make() {
+	p.once.Do(func() { p.wanted, p.seen = make(chan struct{}, 1), make(chan query.Rule, 1) })
+}
+
+// saw notes by which rule the canary was refused. It never waits.
+func (p *proof) saw(rule query.Rule) {
+	p.make()
+	select {
+	case p.seen <- rule:
+	default:
+	}
+}
+
+// decided wants the tier to have refused the canary, which is told a little after the answer was sent.
+func (p *proof) decided(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	select {
+	case rule := <-p.seen:
+		if rule == query.Illegal {
+			return nil
+		}
+	case <-ctx.Done():
+	}
+	return errRefused
 }
 
 // want has the tier proven soon. It never waits.
@@ -168,6 +196,11 @@ func (a *appliance) proveNow(ctx context.Context) error {
 			return errRefused
 		}
 	}
+	a.proof.make()
+	select {
+	case <-a.proof.seen: // of an earlier time
+	default:
+	}
 	m := new(dns.Msg)
 	m.SetQuestion(dns.Fqdn(string(name)), dns.TypeA)
 	m.SetEdns0(1232, false)
@@ -175,14 +208,22 @@ func (a *appliance) proveNow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking the box itself: %w", err)
 	}
+	if !isRefusal(reply) {
+		return errPassed
+	}
+	return a.proof.decided(ctx) // clients are not told by which rule, so the answer does not show it
+}
+
+// isRefusal says whether a reply says that the filter made it.
+func isRefusal(reply *dns.Msg) bool {
 	if opt := reply.IsEdns0(); opt != nil {
 		for _, o := range opt.Option {
-			if e, ok := o.(*dns.EDNS0_EDE); ok && e.InfoCode == dns.ExtendedErrorCodeCensored {
-				return nil
+			if e, ok := o.(*dns.EDNS0_EDE); ok && e.InfoCode == dns.ExtendedErrorCodeBlocked {
+				return true
 			}
 		}
 	}
-	return errPassed
+	return false
 }
 
 // heedKey has names sealed for whom the box trusts, now that the configuration says cfg.

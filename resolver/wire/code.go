@@ -82,10 +82,12 @@ const (
 	EDENoReachable          uint16 = 22
 	EDENetwork              uint16 = 23
 	EDEInvalidData          uint16 = 24
+	EDEBlockedUpstream      uint16 = 35 // draft-ietf-dnsop-structured-dns-error
 )
 
 const (
 	edeOption  uint16 = 15    // RFC 8914 section 2
+	sdeOption  uint16 = 26    // draft-ietf-dnsop-structured-dns-error
 	macOption  uint16 = 65001 // dnsmasq --add-mac, from the range for local use
 	maxEDEText        = 128
 	minUDP     uint16 = 512

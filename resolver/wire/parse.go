@@ -172,6 +172,8 @@ func (q *Question) readOptions(data []byte) bool {
 			q.Padded = true
 		case code == OptionKeepAlive:
 			q.KeepAlive = true
+		case code == sdeOption, code == edeOption && n == 2 && data[0]|data[1] == 0:
+			q.Structured = true
 		}
 		data = data[n:]
 	}

@@ -28,6 +28,11 @@ type Question struct {
 
 	Cookie Cookie // what shows whether the client has the address that it asks from
 
+	// Structured says that the client wants the reason of a refusal as structured data. It says so by option 26
+	// (draft-ietf-dnsop-structured-dns-error-27; its content does not matter), or as up to version 19 of the draft by an
+	// extended error of code 0 without text.
+	Structured bool
+
 	// What a trusted forwarder says of the device behind it; whether it is trusted is for Identify to judge.
 	HasMAC bool
 	MAC    [6]byte // EDNS option 65001, as dnsmasq --add-mac sends it
@@ -72,6 +77,6 @@ func (q *Question) seekOPT(msg []byte) {
 // forgetEDNS makes q a question without an OPT record. The bytes of the cookie may stay, since its length rules them.
 func (q *Question) forgetEDNS() {
 	q.EDNS, q.DO, q.UDPSize, q.HasMAC, q.MAC = false, false, minUDP, false, [6]byte{}
-	q.Padded, q.KeepAlive = false, false
+	q.Padded, q.KeepAlive, q.Structured = false, false, false
 	q.Cookie.Len, q.Cookie.Ours = 0, false
 }

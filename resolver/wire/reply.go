@@ -21,6 +21,10 @@ func (h Header) Records() int { return int(h.Answers) + int(h.Authority) + int(h
 type EDE struct {
 	Code uint16
 	Text string
+
+	// What stands around Text where it is structured data (draft-ietf-dnsop-structured-dns-error), for a client that
+	// asked for that: see Question.Structured. All three are then sent whole; their maker sees to their size. "" for none.
+	Head, Tail string
 }
 
 // AppendReply appends a whole reply to dst: the header with QR, RA, the request's id, RD and CD; the request's question
@@ -148,11 +152,14 @@ func appendOPT(dst []byte, q *Question, rcode uint16, ede EDE) []byte {
 
 // append appends the option (RFC 8914 section 2).
 func (e *EDE) append(dst []byte) []byte {
-	text := cut(e.Text)
+	text := e.Text
+	if e.Head == "" {
+		text = cut(text)
+	}
 	dst = binary.BigEndian.AppendUint16(dst, edeOption)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(2+len(text)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(2+len(e.Head)+len(text)+len(e.Tail)))
 	dst = binary.BigEndian.AppendUint16(dst, e.Code)
-	return append(dst, text...)
+	return append(append(append(dst, e.Head...), text...), e.Tail...)
 }
 
 // cut bounds an EDE text, on a border between characters.
