@@ -48,7 +48,7 @@ func (s *Server) Listen() error {
 	}
 	s.Limits = s.Limits.withDefaults()
 	s.gate.init(s.Limits.InFlight, s.Limits.PerClient)
-	s.conns.init(s.Limits.Conns, s.Limits.ConnsPerClient)
+	s.sessions.init(s.Limits.Sessions, s.Limits.SessionsPerClient)
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}

@@ -63,7 +63,7 @@ type Server struct {
 	tcp      []net.Listener
 	gate     gate
 	spans    spans
-	conns    connTable
+	sessions sessions
 	jobs     sync.WaitGroup
 	counts   counters
 	panicLog atomic.Int64 // when a panic was last logged, Unix seconds
@@ -71,22 +71,22 @@ type Server struct {
 
 // Limits bound what clients can make the server hold.
 type Limits struct {
-	InFlight       int           // queries waiting in Resolve at once; more are dropped over UDP, SERVFAIL over TCP; 1,024
-	PerClient      int           // of these from one address; 256, since a router may ask for a whole school; 8 once half of InFlight is taken
-	Conns          int           // TCP connections; 256
-	ConnsPerClient int           // of these from one address; 32
-	ConnInFlight   int           // queries waiting on one connection, which is then read no further; 32
-	Idle           time.Duration // for a TCP client to send its next whole request; 10 s
-	Write          time.Duration // for a TCP client to take an answer; 5 s
-	Answer         time.Duration // for Resolve, and up to a sixteenth more; 10 s
-	Drain          time.Duration // for what is in flight when Run is to end; 2 s
+	InFlight          int           // queries waiting in Resolve at once; more are dropped over UDP, SERVFAIL over TCP; 1,024
+	PerClient         int           // of these from one address; 256, since a router may ask for a whole school; 8 once half of InFlight is taken
+	Sessions          int           // connections over all stream transports; 1,024. A further one ends that which is of least use
+	SessionsPerClient int           // of these from one address; 256
+	ConnInFlight      int           // queries waiting on one connection, which is then read no further; 32
+	Idle              time.Duration // for a TCP client to send its next whole request; 10 s, a quarter of it once half of Sessions are open
+	Write             time.Duration // for a TCP client to take an answer; 5 s
+	Answer            time.Duration // for Resolve, and up to a sixteenth more; 10 s
+	Drain             time.Duration // for what is in flight when Run is to end; 2 s
 }
 
 func (l Limits) withDefaults() Limits {
 	set(&l.InFlight, 1024)
 	set(&l.PerClient, 256)
-	set(&l.Conns, 256)
-	set(&l.ConnsPerClient, 32)
+	set(&l.Sessions, 1024)
+	set(&l.SessionsPerClient, 256)
 	set(&l.ConnInFlight, 32)
 	set(&l.Idle, 10*time.Second)
 	set(&l.Write, 5*time.Second)
@@ -139,7 +139,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return err
 		case <-time.After(s.Limits.Drain):
 			cancel()
-			if s.conns.closeAll(); last {
+			if s.sessions.closeAll(); last {
 				return errors.Join(err, ErrDrain)
 			}
 		}
@@ -155,7 +155,7 @@ func (s *Server) stopReading() {
 	for _, t := range s.tcp {
 		t.Close()
 	}
-	s.conns.stopReading(time.Unix(1, 0))
+	s.sessions.stopReading()
 }
 
 // Close frees the sockets of a server that listens but will not Run. Run does it itself.
@@ -166,5 +166,5 @@ func (s *Server) Close() {
 	for _, t := range s.tcp {
 		t.Close()
 	}
-	s.conns.closeAll()
+	s.sessions.closeAll()
 }

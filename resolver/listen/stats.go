@@ -18,6 +18,7 @@ type Stats struct {
 
 	TCPAccepted uint64
 	TCPRefused  uint64 // connections over a limit, closed at once
+	TCPEnded    uint64 // sessions ended for a newcomer, because the table was full
 	TCPQueries  uint64
 	TCPOpen     int // connections now
 }
@@ -39,6 +40,7 @@ type counters struct {
 
 // Stats gives the counts so far. It may be called at any time after Listen.
 func (s *Server) Stats() Stats {
+	open, ended := s.sessions.counts()
 	st := Stats{
 		Malformed:    s.counts.malformed.Load(),
 		NotRequests:  s.counts.notRequests.Load(),
@@ -49,7 +51,8 @@ func (s *Server) Stats() Stats {
 		TCPAccepted:  s.counts.tcpAccepted.Load(),
 		TCPRefused:   s.counts.tcpRefused.Load(),
 		TCPQueries:   s.counts.tcpQueries.Load(),
-		TCPOpen:      s.conns.count(),
+		TCPOpen:      open,
+		TCPEnded:     ended,
 	}
 	for _, l := range s.lanes {
 		_, plain := l.sock.(plainSocket)

@@ -33,7 +33,7 @@ func (s *Server) acceptLoop(ctx context.Context, t net.Listener) error {
 		}
 		s.counts.tcpAccepted.Add(1)
 		c := &conn{s: s, nc: nc, client: nc.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")}
-		if !s.conns.add(c, s.shared(c.client)) {
+		if c.session = s.sessions.add(c.client, s.shared(c.client), c.stopReading, c.end); c.session == nil {
 			s.counts.tcpRefused.Add(1)
 			nc.Close()
 			continue
@@ -45,11 +45,12 @@ func (s *Server) acceptLoop(ctx context.Context, t net.Listener) error {
 
 // conn is one TCP connection. Its requests are answered as their answers come, in any order (RFC 7766 section 6.2.1.1).
 type conn struct {
-	s      *Server
-	nc     net.Conn
-	client netip.Addr
-	slots  chan struct{} // one for each query in Resolve
-	jobs   sync.WaitGroup
+	s       *Server
+	nc      net.Conn
+	client  netip.Addr
+	session *session
+	slots   chan struct{} // one for each query in Resolve
+	jobs    sync.WaitGroup
 
 	mu   sync.Mutex // guards writing
 	dead bool       // a write did not go through: whatever follows would be out of step
@@ -59,7 +60,7 @@ type conn struct {
 // that are still to come. So a client may close its sending half first.
 func (c *conn) serve(ctx context.Context) {
 	defer c.s.jobs.Done()
-	defer c.s.conns.remove(c)
+	defer c.session.close()
 	defer c.nc.Close()
 	defer c.jobs.Wait()
 	c.slots = make(chan struct{}, c.s.Limits.ConnInFlight)
@@ -68,7 +69,7 @@ func (c *conn) serve(ctx context.Context) {
 	var req, out []byte
 	for {
 		var length [2]byte
-		if !c.s.conns.arm(c, c.s.Limits.Idle) {
+		if !c.arm() {
 			return
 		}
 		if _, err := io.ReadFull(r, length[:]); err != nil {
@@ -91,9 +92,20 @@ func (c *conn) serve(ctx context.Context) {
 	}
 }
 
+// arm gives the client its time to send a whole request; it is false when no more are to be read.
+func (c *conn) arm() bool {
+	end := time.Now().Add(c.s.sessions.patience(c.s.Limits.Idle))
+	return c.s.sessions.going(func() error { return c.nc.SetReadDeadline(end) })
+}
+
+func (c *conn) stopReading() { c.nc.SetReadDeadline(time.Unix(1, 0)) }
+
+func (c *conn) end() { c.nc.Close() }
+
 // request serves one request; it is false when the connection is to end.
 func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) bool {
 	c.s.counts.tcpQueries.Add(1)
+	c.session.began()
 	begin(q, c.s.Now(), 0, query.TCP, c.client)
 	resp, what := c.s.first(q, req, out[2:2])
 	switch what {
@@ -117,6 +129,7 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 	case answered:
 	}
 	ok := c.write(resp, out)
+	c.session.answered()
 	c.s.finish(q, resp, c.s.Now())
 	return ok
 }
@@ -136,6 +149,7 @@ func (c *conn) answer(ctx context.Context, j *job) {
 	defer c.s.gate.leave(j)
 	resp := c.s.resolve(ctx, &j.q, j.req, j.out[2:2])
 	c.write(resp, j.out)
+	c.session.answered()
 	c.s.finish(&j.q, resp, c.s.Now())
 }
 
@@ -168,71 +182,4 @@ func (c *conn) write(resp, buf []byte) bool {
 		return false
 	}
 	return true
-}
-
-// connTable is the open connections.
-type connTable struct {
-	most, mostPerClient int
-
-	mu       sync.Mutex // guards what follows, and setting read deadlines
-	open     map[*conn]struct{}
-	clients  map[netip.Addr]int
-	stopping bool
-}
-
-func (t *connTable) init(most, perClient int) {
-	t.most, t.mostPerClient = most, perClient
-	t.open = make(map[*conn]struct{})
-	t.clients = make(map[netip.Addr]int)
-}
-
-// add takes a connection in, unless there are too many in all, or of a client whose address is not shared.
-func (t *connTable) add(c *conn, shared bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stopping || len(t.open) >= t.most || !shared && t.clients[c.client] >= t.mostPerClient {
-		return false
-	}
-	t.open[c] = struct{}{}
-	t.clients[c.client]++
-	return true
-}
-
-func (t *connTable) remove(c *conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.open, c)
-	if t.clients[c.client]--; t.clients[c.client] <= 0 {
-		delete(t.clients, c.client)
-	}
-}
-
-func (t *connTable) count() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.open)
-}
-
-// arm gives the client idle to send a whole request; it is false when no more are to be read.
-func (t *connTable) arm(c *conn, idle time.Duration) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return !t.stopping && c.nc.SetReadDeadline(time.Now().Add(idle)) == nil
-}
-
-func (t *connTable) stopReading(past time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.stopping = true
-	for c := range t.open {
-		c.nc.SetReadDeadline(past)
-	}
-}
-
-func (t *connTable) closeAll() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for c := range t.open {
-		c.nc.Close()
-	}
 }

@@ -132,8 +132,10 @@ func TestHalfClose(t *testing.T) {
 	c.closed()
 }
 
+// Of one client's connections only so many are taken; when all are taken, a newcomer ends that which has been of no use for
+// longest, of the client that has most.
 func TestTooManyConnections(t *testing.T) {
-	s, addr := serving(t, newAnswerer(), localhost, func(s *Server) { s.Limits = Limits{Conns: 4, ConnsPerClient: 3} })
+	s, addr := serving(t, newAnswerer(), localhost, func(s *Server) { s.Limits = Limits{Sessions: 4, SessionsPerClient: 3} })
 	ask := func(from string) *client {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		nc, err := d.Dial("tcp4", addr.String())
@@ -150,17 +152,22 @@ func TestTooManyConnections(t *testing.T) {
 		c.send(question(t, 1, "blocked.example."))
 		c.receive()
 	}
-	first := ask("127.0.0.1")
+	first, second := ask("127.0.0.1"), ask("127.0.0.1")
 	served(first)
-	served(ask("127.0.0.1"))
-	served(ask("127.0.0.1"))
+	served(second)
+	served(first) // so the second has been idle for longer
+	third := ask("127.0.0.1")
+	served(third)
 	ask("127.0.0.1").closed() // its own limit
-	served(ask("127.0.0.2"))
-	ask("127.0.0.3").closed() // that of all
-	first.Close()
-	eventually(t, "room", func() bool { return s.Stats().TCPOpen == 3 })
-	served(ask("127.0.0.3"))
-	if st := s.Stats(); st.TCPAccepted != 7 || st.TCPRefused != 2 {
+	other := ask("127.0.0.2")
+	served(other)
+	newcomer := ask("127.0.0.3") // that of all
+	served(newcomer)
+	second.closed()
+	served(first)
+	served(third)
+	served(other)
+	if st := s.Stats(); st.TCPAccepted != 6 || st.TCPRefused != 1 || st.TCPEnded != 1 || st.TCPOpen != 4 {
 		t.Errorf("%+v", st)
 	}
 }
