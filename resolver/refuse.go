@@ -21,6 +21,7 @@ var (
 	bypass      = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: devices here use this resolver"}
 	filtered    = wire.EDE{Code: wire.EDEFiltered, Text: "Schoolgate: refused by the filter of the upstream server"}
 	rebinding   = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: this public name leads into the local network"}
+	staleDenial = wire.EDE{Code: wire.EDEStaleNXDomain, Text: "Schoolgate: no upstream answers, this is an earlier answer"}
 	staleAnswer = wire.EDE{Code: wire.EDEStale, Text: "Schoolgate: no upstream answers, this is an earlier answer"}
 	unreachable = wire.EDE{Code: wire.EDENetwork, Text: "Schoolgate: no upstream server answers"}
 	busy        = wire.EDE{Code: wire.EDENotReady, Text: "Schoolgate: too many questions at once, ask again"}

@@ -4,9 +4,8 @@ package resolver
 
 import (
 	"context"
-	"errors"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
@@ -23,20 +22,35 @@ type State struct {
 	Policy   *policy.Policy // compiled against Lists
 	Identify func(q *query.Query)
 	Exchange func(ctx context.Context, q *wire.Question) (*wire.Reply, error)
-	Office   *Office // nil: the reason of a refusal is told in words alone
+
+	// Apart says whether a name is asked of servers of its own: what others say of names above it is nothing to it. Nil is never.
+	Apart func(q *wire.Question) bool
+
+	Office *Office // nil: the reason of a refusal is told in words alone
 }
 
 // Resolver holds the current State and the cache. It is safe for concurrent use.
 type Resolver struct {
 	cache *cache.Cache
 	state atomic.Pointer[State]
+
+	ctx        context.Context // of what is asked for longer than its client waits; cancelled by Close
+	cancel     context.CancelFunc
+	refreshing sync.WaitGroup
 }
 
 // New makes a resolver that serves from first.
 func New(c *cache.Cache, first *State) *Resolver {
 	r := &Resolver{cache: c}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.state.Store(first)
 	return r
+}
+
+// Close ends what is still being asked for, after the last query.
+func (r *Resolver) Close() {
+	r.cancel()
+	r.refreshing.Wait()
 }
 
 // State is the snapshot in force.
@@ -76,15 +90,29 @@ func (r *Resolver) inline(s *State, q *query.Query, req, dst []byte) (out []byte
 		return dst, false
 	case query.Allow:
 	}
-	e, state := r.cache.Get(&q.Question, q.Start)
-	if state != cache.Fresh {
-		return dst, false
+	switch e, state := r.cache.Get(&q.Question, q.Start); state {
+	case cache.Fresh:
+		return s.give(q, req, dst, e, query.Cache), true
+	case cache.Spare:
+		return s.give(q, req, dst, e, query.Stale), true
+	case cache.Stale, cache.Miss:
 	}
+	return dst, false
+}
+
+// give answers with what was found, unless what it leads to is refused.
+func (s *State) give(q *query.Query, req, dst []byte, e *cache.Entry, source query.Source) []byte {
 	if !s.judgeTargets(q, e) {
-		return s.refuse(q, req, dst), true
+		return s.refuse(q, req, dst)
 	}
-	q.Source, q.RCode = query.Cache, e.RCode()
-	return e.Append(dst, req, &q.Question, q.Start), true
+	q.Source, q.RCode = source, e.RCode()
+	switch {
+	case source != query.Stale:
+		return e.Append(dst, req, &q.Question, q.Start)
+	case e.RCode() == wire.NXDomain:
+		return e.AppendStale(dst, req, &q.Question, staleDenial)
+	}
+	return e.AppendStale(dst, req, &q.Question, staleAnswer)
 }
 
 // ask gets the answer from an upstream, or from the past when none replies.
@@ -100,61 +128,8 @@ func (r *Resolver) ask(ctx context.Context, s *State, q *query.Query, req, dst [
 	if err != nil {
 		return fail(q, req, dst, err)
 	}
-	if !s.judgeTargets(q, e) {
-		return s.refuse(q, req, dst)
-	}
-	q.Source, q.RCode = source, e.RCode()
-	if source == query.Stale {
-		return e.AppendStale(dst, req, &q.Question, staleAnswer)
-	}
-	return e.Append(dst, req, &q.Question, q.Start)
+	return s.give(q, req, dst, e, source)
 }
-
-// What an upstream's reply can be short of.
-var (
-	errServfail  = errors.New("the upstream could not resolve the name")
-	errMalformed = errors.New("the upstream's reply is no answer to the question")
-)
-
-// fetch finds the answer to a question in the cache, or asks an upstream for it, or falls back on an answer of the past
-// when none replies in good time.
-func (r *Resolver) fetch(ctx context.Context, s *State, question *wire.Question, now time.Time) (*cache.Entry, query.Source, error) {
-	old, state := r.cache.Get(question, now)
-	switch state {
-	case cache.Fresh:
-		return old, query.Cache, nil
-	case cache.Stale:
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, staleAfter)
-		defer cancel()
-	case cache.Miss:
-	}
-	e, err := r.exchange(ctx, s, question, now)
-	switch {
-	case err == nil && (state != cache.Stale || e.RCode() != wire.ServFail || found(e)):
-		return e, query.Upstream, nil
-	case state == cache.Stale:
-		return old, query.Stale, nil
-	}
-	return nil, query.None, err
-}
-
-// exchange asks the upstreams and keeps the answer.
-func (r *Resolver) exchange(ctx context.Context, s *State, question *wire.Question, now time.Time) (*cache.Entry, error) {
-	reply, err := s.Exchange(ctx, question)
-	if err != nil {
-		return nil, err
-	}
-	e := r.cache.Put(question, reply, now)
-	if e == nil {
-		return nil, errMalformed
-	}
-	return e, nil
-}
-
-// staleAfter is how long the upstreams may take when there is an answer past its time to fall back on (RFC 8767 section
-// 5: 1.8 seconds, before clients give up). A SERVFAIL of theirs is worth the fall-back too.
-const staleAfter = 1800 * time.Millisecond
 
 // anyTTL is how long the answer to ANY may be kept, in seconds.
 const anyTTL = 3600

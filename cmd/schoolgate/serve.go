@@ -180,6 +180,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 		return err
 	}
 	a.resolver = resolver.New(a.cache, first)
+	defer a.resolver.Close()
 
 	// The sockets.
 	a.server = &listen.Server{

@@ -24,6 +24,7 @@ const (
 	Miss State = iota
 	Fresh
 	Stale // past its time; to be served only when no upstream answers (RFC 8767)
+	Spare // the same, when none did a short while ago: to be served at once, the upstreams are left alone (see Failed)
 )
 
 func (s State) String() string {
@@ -32,17 +33,19 @@ func (s State) String() string {
 		return "fresh"
 	case Stale:
 		return "stale"
+	case Spare:
+		return "spare"
 	case Miss:
 	}
 	return "miss"
 }
 
-// Cache maps a question (name, type, class, DO, CD) to an Entry. Its methods may be called from many goroutines at once.
+// Cache maps a question (name, type, class, DO, CD) to an Entry; what DNSSEC proved not to exist stands for all types. Its methods may be called from many goroutines at once.
 // The memory it takes is bounded by config.Cache.Size, entries, index and overhead together; not counted is what the
 // garbage collector leaves lying between two runs.
 type Cache struct {
 	lives    lives
-	staleFor time.Duration
+	staleFor uint32 // seconds
 	seed     maphash.Seed
 	shards   []shard // a power of two
 }
@@ -55,7 +58,7 @@ func New(l config.Cache) *Cache {
 	}
 	c := &Cache{
 		lives:    newLives(l.MinTTL.Std(), l.MaxTTL.Std()),
-		staleFor: max(l.StaleFor.Std(), 0),
+		staleFor: seconds(l.StaleFor.Std()),
 		seed:     maphash.MakeSeed(),
 		shards:   make([]shard, n),
 	}
@@ -68,52 +71,128 @@ func New(l config.Cache) *Cache {
 // Get finds what is kept for q, nil on Miss. It does not allocate. The entry stays valid for as long as it is held, also
 // when the cache lets go of it.
 func (c *Cache) Get(q *wire.Question, now time.Time) (*Entry, State) {
-	hash := c.hash(q)
+	name := q.Name.Bytes()
+	e, state := c.find(q, name, q.Type, now)
+	if state == Fresh {
+		return e, Fresh
+	}
+	switch none, s := c.find(q, name, noType, now); {
+	case s == Fresh:
+		return none, Fresh
+	case state == Miss:
+		e, state = none, s
+	}
+	s := c.shard(c.hash(q, name, q.Type))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state == Miss {
+		s.misses++
+	} else {
+		s.stale++
+	}
+	return e, state
+}
+
+// find looks for the entry of a name and a type, under the class and the flags of q. It counts what is fresh.
+func (c *Cache) find(q *wire.Question, name []byte, typ uint16, now time.Time) (*Entry, State) {
+	hash := c.hash(q, name, typ)
 	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.nodes[hash]
-	if n == nil || !n.answers(q) {
-		s.misses++
+	if n == nil || !n.answers(q, name, typ) {
 		return nil, Miss
 	}
-	switch age := n.age(now); {
-	case age < n.life:
-		s.hits++
-		n.touch()
-		return &n.Entry, Fresh
-	case age < n.life+n.afterlife:
-		s.stale++
-		n.touch()
-		return &n.Entry, Stale
+	state := n.state(now)
+	if state == Miss {
+		s.remove(n)
+		return nil, Miss
 	}
-	s.remove(n)
-	s.misses++
-	return nil, Miss
+	n.touch()
+	if state == Fresh {
+		s.hits++
+	}
+	return &n.Entry, state
+}
+
+// Below makes an entry for q of the news that a name above it does not exist: then nothing below it does (RFC 8020). Only
+// what DNSSEC proved counts (see denies). It is nil when nothing is known. The caller must know that q would be asked of the
+// same servers as the name above it.
+func (c *Cache) Below(q *wire.Question, now time.Time) *Entry {
+	for i := 1; i < q.Name.Labels(); i++ {
+		if e, state := c.find(q, q.Name.From(i), noType, now); state == Fresh {
+			return e.below(q)
+		}
+	}
+	return nil
 }
 
 // Put makes an Entry of r, the answer to q, and stores it if it may be stored: see lives for what is and for how long.
 // r is only read. The entry can be answered from at once, stored or not; it is nil when r is the answer to another
 // question.
 //
-// A SERVFAIL never takes the place of an answer that can still be served stale.
+// A failure never takes the place of an answer that can still be served: as Failed does, it has that spared for a while.
 func (c *Cache) Put(q *wire.Question, r *wire.Reply, now time.Time) *Entry {
 	n := new(node)
 	if !n.fill(q, r, now, &c.lives) {
 		return nil
 	}
-	if n.life <= 0 {
-		return &n.Entry
-	}
-	if !n.failed() {
+	c.store(n, q, now)
+	return &n.Entry
+}
+
+// Failed notes that no answer to q could be had just now. For some seconds the next who asks gets the same news without
+// anybody being asked (RFC 9520), or, for half a minute, the answer of the past if there is one (RFC 8767 section 5).
+func (c *Cache) Failed(q *wire.Question, now time.Time) {
+	n := new(node)
+	n.fail(q, now)
+	c.store(n, q, now)
+}
+
+func (c *Cache) store(n *node, q *wire.Question, now time.Time) {
+	name := q.Name.Bytes()
+	switch {
+	case n.life == 0:
+		return
+	case !n.Failed():
 		n.afterlife = c.staleFor
+	case c.spare(q, name, q.Type, now), c.spare(q, name, noType, now):
+		return
 	}
-	n.hash = c.hash(q)
+	n.hash = c.hash(q, name, n.typ)
 	s := c.shard(n.hash)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.put(n, now)
-	return &n.Entry
+	s.mu.Unlock()
+	if n.typ == noType { // what was known of the name is over
+		c.forget(q, name, q.Type)
+	} else if !n.Failed() {
+		c.forget(q, name, noType)
+	}
+}
+
+// spare has an answer that can still be served left as it is for a while, if there is one.
+func (c *Cache) spare(q *wire.Question, name []byte, typ uint16, now time.Time) bool {
+	hash := c.hash(q, name, typ)
+	s := c.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.nodes[hash]
+	if n == nil || !n.answers(q, name, typ) || n.Failed() || n.state(now) == Miss {
+		return false
+	}
+	n.retry = seconds(n.age(now)) + recheck
+	return true
+}
+
+func (c *Cache) forget(q *wire.Question, name []byte, typ uint16) {
+	hash := c.hash(q, name, typ)
+	s := c.shard(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.nodes[hash]; n != nil && n.answers(q, name, typ) {
+		s.remove(n)
+	}
 }
 
 // Flush forgets every entry. The counters stay.
@@ -132,7 +211,7 @@ type Stats struct {
 	Bytes     int64 // all in; at most config.Cache.Size
 	Hits      uint64
 	Misses    uint64
-	Stale     uint64 // found, but past its time
+	Stale     uint64 // found, but past its time: Stale and Spare
 	Evictions uint64 // entries that had to make room
 }
 
@@ -154,10 +233,10 @@ func (c *Cache) Stats() Stats {
 }
 
 // hash is over all that makes questions different. It is seeded, so nobody outside can aim at one shard.
-func (c *Cache) hash(q *wire.Question) uint64 {
+func (c *Cache) hash(q *wire.Question, name []byte, typ uint16) uint64 {
 	var key [domain.MaxWire + 5]byte
-	n := copy(key[:], q.Name.Bytes())
-	binary.BigEndian.PutUint16(key[n:], q.Type)
+	n := copy(key[:], name)
+	binary.BigEndian.PutUint16(key[n:], typ)
 	binary.BigEndian.PutUint16(key[n+2:], q.Class)
 	key[n+4] = flags(q)
 	return maphash.Bytes(c.seed, key[:n+5])

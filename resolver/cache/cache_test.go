@@ -187,8 +187,8 @@ func TestLife(t *testing.T) {
 		{"alias that ends nowhere", limits(), 0, []string{"a.example. 600 IN CNAME b.example."}, 30 * time.Second},
 		{"referral", limits(), 0, []string{"ns: example. 3600 IN NS ns.example."}, 0},
 		{"SERVFAIL", limits(), 2, nil, 5 * time.Second},
-		{"REFUSED", limits(), 5, nil, 0},
-		{"FORMERR", limits(), 1, nil, 0},
+		{"REFUSED", limits(), 5, nil, 5 * time.Second},
+		{"FORMERR", limits(), 1, nil, 5 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := New(tt.limits)
@@ -265,8 +265,10 @@ func TestFailureDoesNotReplaceAnAnswer(t *testing.T) {
 	if e := fail(late); e.RCode() != wire.ServFail {
 		t.Errorf("entry has code %d", e.RCode())
 	}
-	if e, state := c.Get(&r.q, late); state != Stale || e.RCode() != wire.NoError {
-		t.Errorf("state %v: the stale answer is lost", state)
+	for after, want := range map[time.Duration]State{0: Spare, 30*time.Second - 1: Spare, 30 * time.Second: Stale} {
+		if e, state := c.Get(&r.q, late.Add(after)); state != want || e.RCode() != wire.NoError {
+			t.Errorf("state %v after %v, want %v", state, after, want)
+		}
 	}
 	later := start.Add(2 * time.Hour)
 	fail(later)

@@ -17,11 +17,11 @@ type Entry struct {
 	blob      []byte   // the name asked for, the records, the targets; with a finding, the name and whose it is
 	offsets   []uint16 // where the TTLs stand in the records
 	stored    time.Time
-	life      time.Duration // fresh for this long
-	afterlife time.Duration // then stale for this long
+	life      uint32 // fresh for so many seconds
+	afterlife uint32 // then stale for so many
 	header    wire.Header
 	ede       uint16 // extended error that came with the answer, 0 for none
-	typ       uint16
+	typ       uint16 // noType for all
 	class     uint16
 	records   uint16 // length in blob
 	name      uint8  // length in blob
@@ -81,19 +81,24 @@ func (e *Entry) RCode() uint16 { return e.header.RCode }
 func (e *Entry) EDE() uint16 { return e.ede }
 
 // TTL is how long the entry stays fresh after now, 0 when it no longer is or never was to be stored.
-func (e *Entry) TTL(now time.Time) time.Duration { return max(e.life-e.age(now), 0) }
+func (e *Entry) TTL(now time.Time) time.Duration {
+	return max(time.Duration(e.life)*time.Second-e.age(now), 0)
+}
 
-// failed says whether the entry is no answer but the news that none could be had.
-func (e *Entry) failed() bool { return e.header.RCode == wire.ServFail && e.finding == wire.NoFinding }
+// Failed says whether the entry is no answer but the news that none could be had.
+func (e *Entry) Failed() bool {
+	return e.header.RCode != wire.NoError && e.header.RCode != wire.NXDomain && e.finding == wire.NoFinding
+}
 
 func (e *Entry) body() []byte { return e.blob[e.name : int(e.name)+int(e.records)] }
 
 // age is never negative, whatever the clock did.
 func (e *Entry) age(now time.Time) time.Duration { return max(now.Sub(e.stored), 0) }
 
-// answers says whether the entry is for q, which its hash alone does not prove.
-func (e *Entry) answers(q *wire.Question) bool {
-	return e.typ == q.Type && e.class == q.Class && e.flags == flags(q) && string(e.blob[:e.name]) == string(q.Name.Bytes())
+// answers says whether the entry is that of a name and a type with the class and flags of q, which its hash alone does not
+// prove.
+func (e *Entry) answers(q *wire.Question, name []byte, typ uint16) bool {
+	return e.typ == typ && e.class == q.Class && e.flags == flags(q) && string(e.blob[:e.name]) == string(name)
 }
 
 // fill makes the entry from a reply, which it does not change; false when the reply is to another question.
@@ -114,8 +119,11 @@ func (e *Entry) fill(q *wire.Question, r *wire.Reply, now time.Time, l *lives) b
 	copy(blob[n:], r.Targets)
 	*e = Entry{
 		blob: blob, offsets: append([]uint16(nil), r.TTLs...),
-		stored: now, life: time.Duration(life) * time.Second, ede: r.EDE, header: r.Header,
+		stored: now, life: life, ede: r.EDE, header: r.Header,
 		typ: q.Type, class: q.Class, records: uint16(len(r.Body)), name: uint8(len(name)), flags: flags(q),
+	}
+	if denies(q, r) {
+		e.typ = noType
 	}
 	l.clamp(r, life, e.body())
 	return true
@@ -127,7 +135,7 @@ func (e *Entry) found(q *wire.Question, r *wire.Reply, now time.Time, l *lives) 
 	blob := append([]byte(nil), make([]byte, len(name)+len(r.By))...)
 	copy(blob[copy(blob, name):], r.By)
 	*e = Entry{
-		blob: blob, stored: now, life: time.Duration(l.found(q.Type, r)) * time.Second,
+		blob: blob, stored: now, life: l.found(q.Type, r),
 		header: wire.Header{RCode: r.RCode}, typ: q.Type, class: q.Class, name: uint8(len(name)), flags: flags(q), finding: r.Finding,
 	}
 }

@@ -55,7 +55,7 @@ func TestFindingIsKeptAndBounded(t *testing.T) {
 		// A failure never takes its place while it can be served.
 		fail := answer(t, "games.example.", dns.TypeA, dns.RcodeServerFailure)
 		put(c, &q.q, fail, start.Add(10*time.Minute))
-		if e, state := c.Get(&q.q, start.Add(10*time.Minute)); state != Stale || e.finding != wire.BlockedUpstream {
+		if e, state := c.Get(&q.q, start.Add(10*time.Minute)); state != Spare || e.finding != wire.BlockedUpstream {
 			t.Errorf("%s: %v after a failure", tt.what, state)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 const (
 	mostNegative = 3600 // RFC 2308 section 5 recommends one to three hours at most
 	noSOA        = 30
-	failure      = 5 // RFC 9520 section 3.2: at least 1 second, at most 5 minutes
+	failure      = 5  // RFC 9520 section 3.2: at least 1 second, at most 5 minutes
+	recheck      = 30 // RFC 8767 section 5: how long an answer past its time is not asked for again, when that failed
 
 	leastFound, mostFound = 30, 300
 )
@@ -25,8 +26,8 @@ const (
 //     ask each other could keep such an answer alive for ever. Our upstreams do not ask us, and it is filtering upstreams
 //     that leave the SOA record out of their refusals: 30 seconds keep a child's retries off them;
 //   - a referral (no answer, no SOA record, but NS records) comes from a server that does not resolve: not at all;
-//   - SERVFAIL: 5 seconds, so that a broken domain is not asked for over and over (RFC 9520);
-//   - any other response code: not at all;
+//   - SERVFAIL, any other response code, and no reply at all: 5 seconds, so that a broken domain is not asked for over and
+//     over (RFC 9520);
 //   - a reply that is not given out for what was found in it: as it would else, but 30 seconds at least, which keeps retries
 //     off the server, and 5 minutes at most, after which who lifts a block has lifted it here too.
 type lives struct {
@@ -48,12 +49,8 @@ func seconds(d time.Duration) uint32 {
 
 // life of r as an answer to a question of the type; 0: not to be stored.
 func (l *lives) life(typ uint16, r *wire.Reply) uint32 {
-	switch r.RCode {
-	case wire.ServFail:
+	if r.RCode != wire.NoError && r.RCode != wire.NXDomain {
 		return failure
-	case wire.NoError, wire.NXDomain:
-	default:
-		return 0
 	}
 	ttl, holds := uint32(math.MaxInt32), false // holds: what was asked for, not only an alias that leads on
 	for i := range int(r.Answers) {

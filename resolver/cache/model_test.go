@@ -18,7 +18,10 @@ type kept struct {
 	ttl    int
 	rcode  int
 	stored time.Time
+	spared time.Time // until then
 }
+
+func (k *kept) failed() bool { return k.rcode == dns.RcodeServerFailure || k.rcode == dns.RcodeRefused }
 
 // TestModel compares a cache with room for everything with the plainest map: same state, same code, same TTLs.
 func TestModel(t *testing.T) {
@@ -34,7 +37,7 @@ func TestModel(t *testing.T) {
 		state := func(i int) State {
 			k, ok := model[i]
 			after := staleFor
-			if k.rcode == dns.RcodeServerFailure {
+			if k.failed() {
 				after = 0
 			}
 			switch age := now.Sub(k.stored); {
@@ -43,6 +46,9 @@ func TestModel(t *testing.T) {
 			case age < time.Duration(k.ttl)*time.Second:
 				return Fresh
 			case age < time.Duration(k.ttl)*time.Second+after:
+				if now.Before(k.spared) {
+					return Spare
+				}
 				return Stale
 			}
 			return Miss
@@ -64,15 +70,20 @@ func TestModel(t *testing.T) {
 					m.Answer = []dns.RR{&dns.RFC3597{Hdr: dns.RR_Header{Name: m.Question[0].Name, Rrtype: r.q.Type, Class: dns.ClassINET, Ttl: uint32(ttl)}, Rdata: map[uint16]string{1: "c0000201", 28: "20010db8000000000000000000000001"}[r.q.Type]}}
 				case dns.RcodeNameError:
 					m.Ns = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: "example.", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 3600}, Ns: "ns.example.", Mbox: "a.example.", Minttl: uint32(ttl)}}
-				case dns.RcodeServerFailure:
+				case dns.RcodeServerFailure, dns.RcodeRefused:
 					ttl = 5
 				}
 				if put(c, &r.q, m, now) == nil {
 					t.Fatal("no entry")
 				}
-				standing := state(i) != Miss && model[i].rcode != dns.RcodeServerFailure
-				if m.Rcode != dns.RcodeRefused && ttl > 0 && !(m.Rcode == dns.RcodeServerFailure && standing) {
-					model[i] = kept{ttl, m.Rcode, now}
+				k, made := model[i], kept{ttl: ttl, rcode: m.Rcode, stored: now}
+				switch {
+				case ttl == 0:
+				case made.failed() && state(i) != Miss && !k.failed():
+					k.spared = now.Add(30 * time.Second)
+					model[i] = k
+				default:
+					model[i] = made
 				}
 			},
 			"": func(t *rapid.T) {

@@ -20,8 +20,22 @@ type node struct {
 	hash       uint64
 	prev, next *node
 	size       int32
-	hits       uint8 // since it was last spared, up to most
-	main       bool  // in which queue
+	retry      uint32 // age in seconds from which on it is worth asking upstream again: see Cache.Failed
+	hits       uint8  // since it was last spared, up to most
+	main       bool   // in which queue
+}
+
+// state is what it is worth at an age.
+func (n *node) state(now time.Time) State {
+	switch age := n.age(now); {
+	case age < time.Duration(n.life)*time.Second:
+		return Fresh
+	case age >= time.Duration(n.life)*time.Second+time.Duration(n.afterlife)*time.Second:
+		return Miss
+	case age < time.Duration(n.retry)*time.Second:
+		return Spare
+	}
+	return Stale
 }
 
 func (n *node) touch() { n.hits = min(n.hits+1, most) }
@@ -92,8 +106,8 @@ func (s *shard) put(n *node, now time.Time) {
 		return // one answer must not empty the shard
 	}
 	if old := s.nodes[n.hash]; old != nil {
-		if n.failed() && !old.failed() && old.age(now) < old.life+old.afterlife {
-			return
+		if n.Failed() && !old.Failed() && old.state(now) != Miss {
+			return // it came just now
 		}
 		n.main, n.hits = old.main, old.hits
 		s.remove(old)
@@ -125,7 +139,7 @@ func (s *shard) evict(now time.Time) {
 	if old := s.small.oldest(); n == nil || old != nil && s.small.bytes > s.limit/10 {
 		n = old
 	}
-	dead := n.age(now) >= n.life+n.afterlife
+	dead := n.state(now) == Miss
 	switch {
 	case dead:
 		s.remove(n)

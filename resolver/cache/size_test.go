@@ -120,8 +120,9 @@ func TestReturningNameIsRemembered(t *testing.T) {
 	}
 	flood(300)
 	again()
-	s := c.shard(c.hash(&r.q))
-	for i := 0; s.nodes[c.hash(&r.q)] != nil; i++ { // Get would count as a question
+	hash := c.hash(&r.q, r.q.Name.Bytes(), r.q.Type)
+	s := c.shard(hash)
+	for i := 0; s.nodes[hash] != nil; i++ { // Get would count as a question
 		name := fmt.Sprintf("y%d.example.", i)
 		f := ask(t, name, dns.TypeA)
 		put(c, &f.q, address(t, name, 3600), start)

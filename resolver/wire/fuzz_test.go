@@ -144,7 +144,30 @@ func checkResponse(t *testing.T, msg []byte) {
 		t.Fatalf("read again: %s", d)
 	}
 	AgeTTLs(bytes.Clone(r.Body), r.TTLs, 3, 1)
+	checkMoved(t, r, made)
 	sameReply(t, r, msg, made)
+}
+
+// checkMoved moves the records of r, of which made was made, behind a question for a name below that of r.
+func checkMoved(t *testing.T, r *Reply, made []byte) {
+	longer := *r
+	longer.Name = append([]byte("\x01x"), r.Name...)
+	longer.Body = Moved(r.Body, r.TTLs, 2)
+	var w domain.Wire
+	if _, err := w.Read(longer.Name, 0); err != nil || longer.Body == nil {
+		return
+	}
+	var was, is dns.Msg
+	if was.Unpack(made) != nil {
+		return
+	}
+	if err := is.Unpack(remade(t, &longer)); err != nil {
+		t.Fatalf("moved: %v", err)
+	}
+	same := func(a, b dns.RR) bool { return a.String() == b.String() }
+	if !slices.EqualFunc(was.Answer, is.Answer, same) || !slices.EqualFunc(was.Ns, is.Ns, same) {
+		t.Fatalf("moved\n%v\nwas\n%v", &is, &was)
+	}
 }
 
 // remade is r as a client gets it.
