@@ -27,6 +27,7 @@ const (
 	// They go into answers of at most 1,232 bytes.
 	maxContacts = 3
 	maxPeople   = 200
+	maxTargets  = 1000
 )
 
 func (k *checker) all() {
@@ -46,6 +47,7 @@ func (k *checker) all() {
 	k.upstream()
 	k.cache()
 	k.policy()
+	k.answers()
 	k.groups()
 	k.devices()
 	k.lists()
@@ -76,6 +78,9 @@ func (k *checker) bounded() bool {
 	most("lists", len(c.Lists), maxLists)
 	most("terms", len(c.Terms), maxTerms)
 	most("changes.people", len(c.Changes.People), maxPeople)
+	most("answers.private", len(c.Answers.Private), maxTargets)
+	most("answers.exempt_targets", len(c.Answers.ExemptTargets), maxTargets)
+	most("answers.exempt_targets_except", len(c.Answers.ExemptTargetsExcept), maxTargets)
 	return ok
 }
 

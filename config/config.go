@@ -39,6 +39,7 @@ type Config struct {
 	Upstream Upstream `toml:"upstream"`
 	Cache    Cache    `toml:"cache"`
 	Policy   Policy   `toml:"policy"`
+	Answers  Answers  `toml:"answers"`
 	Groups   []Group  `toml:"groups"`
 	Devices  []Device `toml:"devices"`
 	Lists    []List   `toml:"lists"`
@@ -98,6 +99,17 @@ type Policy struct {
 
 	SchoolsPack       bool          `toml:"schools_pack"`        // no category list refuses what the built-in UK schools pack holds
 	SchoolsPackExcept []domain.Name `toml:"schools_pack_except"` // but for these names and all below them
+}
+
+// Answers is what is done about names that hide others, and about what the answers of upstreams hold. It is the same for
+// every group, since answers are kept once for all.
+type Answers struct {
+	ECH        ECH           `toml:"ech"`        // keys for an encrypted client hello in HTTPS and SVCB records
+	Lookalikes Lookalikes    `toml:"lookalikes"` // names that look like well-known blocked ones
+	Private    []domain.Name `toml:"private"`    // names, with all below them, that may have addresses of the local network
+
+	ExemptTargets       []domain.Name `toml:"exempt_targets"`        // beside the built-in ones: as what an answer leads to, no category list refuses them
+	ExemptTargetsExcept []domain.Name `toml:"exempt_targets_except"` // but for these names and all below them
 }
 
 // Group is a set of devices under one rule.

@@ -196,6 +196,15 @@ func wording(subject, key string, in reflect.Type) (has, hasNot string) {
 			return "schools pack: %s is excepted", "schools pack: %s is no longer excepted"
 		}
 		return "own list: %s is " + key + "ed for everyone", "own list: %s is no longer " + key + "ed for everyone"
+	case reflect.TypeFor[Answers]():
+		switch key {
+		case "private":
+			return "answers: %s may have addresses of the local network", "answers: %s may no longer have addresses of the local network"
+		case "exempt_targets":
+			return "answers: no category list refuses %s as what an answer leads to", "answers: category lists refuse %s as what an answer leads to"
+		case "exempt_targets_except":
+			return "answers: %s is no longer exempt as what an answer leads to", "answers: %s is exempt as what an answer leads to again"
+		}
 	case reflect.TypeFor[Group]():
 		switch key {
 		case "block":

@@ -14,6 +14,9 @@ func Opens(old, new *Config) bool {
 	case old.Update.Starter && !new.Update.Starter, old.Update.Catalogue && !new.Update.Catalogue:
 		return true
 	}
+	if old.Answers.opens(new.Answers) {
+		return true
+	}
 	for _, l := range old.Lists {
 		i := slices.IndexFunc(new.Lists, func(n List) bool { return n.Name == l.Name })
 		if i < 0 || new.Lists[i].Category != l.Category || new.Lists[i].Source != l.Source || more(new.Lists[i].Select, l.Select) {
@@ -27,6 +30,11 @@ func Opens(old, new *Config) bool {
 		}
 	}
 	return len(new.Groups) < len(old.Groups) // the devices of one that is gone are in another
+}
+
+func (a Answers) opens(new Answers) bool {
+	return a.Lookalikes == LookalikesBlock && new.Lookalikes != LookalikesBlock || more(a.Private, new.Private) ||
+		more(a.ExemptTargets, new.ExemptTargets) || more(new.ExemptTargetsExcept, a.ExemptTargetsExcept)
 }
 
 func (g Group) opens(new Group) bool {

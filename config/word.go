@@ -134,6 +134,45 @@ func (y YouTube) MarshalText() ([]byte, error) { return []byte(y.String()), nil 
 
 func (y YouTube) String() string { return word(y, youTubeNames[:]) }
 
+// ECH is what becomes of keys for an encrypted client hello (RFC 9848): "keep" or "strip".
+type ECH uint8
+
+// What can become of them.
+const (
+	ECHKeep ECH = iota
+	ECHStrip
+)
+
+var echNames = [...]string{"keep", "strip"}
+
+// UnmarshalText reads what String writes.
+func (e *ECH) UnmarshalText(text []byte) error { return readWord(e, text, echNames[:]) }
+
+// MarshalText writes String.
+func (e ECH) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+func (e ECH) String() string { return word(e, echNames[:]) }
+
+// Lookalikes is what becomes of names that look like well-known blocked ones: "flag", "block" or "off".
+type Lookalikes uint8
+
+// What can become of them.
+const (
+	LookalikesFlag  Lookalikes = iota // answered, and shown to people
+	LookalikesBlock                   // refused to a group that blocks the category of what they look like
+	LookalikesOff
+)
+
+var lookalikesNames = [...]string{"flag", "block", "off"}
+
+// UnmarshalText reads what String writes.
+func (l *Lookalikes) UnmarshalText(text []byte) error { return readWord(l, text, lookalikesNames[:]) }
+
+// MarshalText writes String.
+func (l Lookalikes) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+func (l Lookalikes) String() string { return word(l, lookalikesNames[:]) }
+
 // TLSMode is how mail is encrypted: "starttls", "tls" or "none" (accepted for loopback addresses only).
 type TLSMode uint8
 

@@ -56,7 +56,7 @@ func (r *Resolver) exchange(ctx context.Context, s *State, question *wire.Questi
 	now = now.Add(time.Since(asked))
 	var e *cache.Entry
 	if err == nil {
-		if e = r.cache.Put(question, reply, now); e == nil {
+		if e = r.cache.Put(question, s.scrub(question, reply), now); e == nil {
 			err = errMalformed
 		}
 	}

@@ -26,7 +26,8 @@ type State struct {
 	// Apart says whether a name is asked of servers of its own: what others say of names above it is nothing to it. Nil is never.
 	Apart func(q *wire.Question) bool
 
-	Office *Office // nil: the reason of a refusal is told in words alone
+	Office  *Office // nil: the reason of a refusal is told in words alone
+	Answers Answers
 }
 
 // Resolver holds the current State and the cache. It is safe for concurrent use.
@@ -57,8 +58,12 @@ func (r *Resolver) Close() {
 func (r *Resolver) State() *State { return r.state.Load() }
 
 // Swap puts next in force for every query that starts from now on. The cache stays: what it holds is judged anew for
-// each query, so a changed policy holds at once.
-func (r *Resolver) Swap(next *State) { r.state.Store(next) }
+// each query, so a changed policy holds at once. Only when other answers may be kept, it is emptied.
+func (r *Resolver) Swap(next *State) {
+	if old := r.state.Swap(next); !old.Answers.Same(&next.Answers) {
+		r.cache.Flush()
+	}
+}
 
 // Resolve answers req, whose question is parsed in q, appending the reply to dst; it is for the listener to cut it to
 // what the client takes. It may wait for an upstream. What was found on the way is left in q.

@@ -151,6 +151,13 @@ func (n Name) IsPublicSuffix() bool {
 	return len(suffix) >= len(n) && (icann || !strings.Contains(string(n), "."))
 }
 
+// IsPublic says whether the Internet has the top-level domain of n, by the same list. "printer.lan" and "nas" mean something
+// in one network alone.
+func (n Name) IsPublic() bool {
+	suffix, icann := publicsuffix.PublicSuffix(string(n))
+	return n != "" && (icann || strings.Contains(suffix, "."))
+}
+
 // Site is the name that people register and speak of: the public suffix and one label (bbc.co.uk for
 // www.news.bbc.co.uk). For a public suffix, an unregistrable name or the root it is the name itself.
 func (n Name) Site() Name {

@@ -14,3 +14,15 @@ func TestIsPublicSuffix(t *testing.T) {
 		}
 	}
 }
+
+func TestIsPublic(t *testing.T) {
+	for name, want := range map[Name]bool{
+		"": false, "nas": false, "printer.lan": false, "dc.school.local": false, "host.corp": false, "a.b.example": false,
+		"uk": true, "com": true, "school.surrey.sch.uk": true, "example.com": true, "x.someone.blogspot.com": true, "xn--bcher-kva.example": false,
+		"x.xn--p1ai": true, "www.ck": true,
+	} {
+		if got := name.IsPublic(); got != want {
+			t.Errorf("%q: got %v, want %v", name, got, want)
+		}
+	}
+}

@@ -18,7 +18,7 @@ import (
 //	=name     the name alone: below it others publish what the pack cannot answer for
 //	@@name    not in the pack though a name above it is, with all below it
 //
-//go:embed themes/*.txt popular.txt
+//go:embed themes/*.txt popular.txt targets.txt
 var files embed.FS
 
 // Rule is one line of the pack.
@@ -76,6 +76,10 @@ func Names() []string {
 // a fresh slice. They need not resolve: among them are games and social networks that a list rightly holds. A new version
 // of a list that suddenly holds many of them deserves a look.
 func Popular() []string { return slices.Collect(lines("popular.txt")) }
+
+// Targets is content networks and load balancers, in a fresh slice: as what the answer for another name leads to, no category
+// list refuses these names and all below them, save what the pack excepts.
+func Targets() []string { return slices.Collect(lines("targets.txt")) }
 
 // Holds finds what the pack says of a name: its theme, and whether it holds the name.
 func Holds(name string) (theme string, ok bool) {

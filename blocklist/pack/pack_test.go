@@ -118,6 +118,35 @@ func TestPopular(t *testing.T) {
 	}
 }
 
+// TestTargets: each is canonical, no more than a network, and says something.
+func TestTargets(t *testing.T) {
+	all := map[string]bool{}
+	for _, n := range Targets() {
+		if c, err := domain.Parse(n); err != nil || string(c) != n || all[n] {
+			t.Errorf("%q is not canonical or here twice: %q, %v", n, c, err)
+		}
+		if domain.Name(n).IsPublicSuffix() {
+			t.Errorf("%s is a public suffix", n)
+		}
+		all[n] = true
+	}
+	for n := range all {
+		for up, ok := domain.Name(n).Parent(); ok; up, ok = up.Parent() {
+			if all[string(up)] {
+				t.Errorf("%s is below %s", n, up)
+			}
+		}
+	}
+	for _, n := range []string{"github.io", "herokuapp.com", "s3.amazonaws.com", "azurewebsites.net", "wordpress.com", "netlify.app"} {
+		if all[n] {
+			t.Errorf("%s: anybody publishes there under a name of their own", n)
+		}
+	}
+	if len(all) < 60 {
+		t.Errorf("%d targets", len(all))
+	}
+}
+
 // TestNobodyElsePublishes: the list of public suffixes knows where companies give names to anybody.
 func TestNobodyElsePublishes(t *testing.T) {
 	own := []string{"googleapis.com", "gov.scot"} // of Google, whose customers are excepted, and of a government

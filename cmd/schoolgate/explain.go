@@ -31,6 +31,8 @@ type explanation struct {
 	List     string        `json:"list,omitempty"`
 	Target   string        `json:"target,omitempty"`
 	Service  string        `json:"service,omitempty"` // of the catalogue; "" for a name of the illegal tier
+	Wrapped  bool          `json:"wrapped,omitempty"` // a name that this one carries decided
+	Exempt   bool          `json:"exempt_target,omitempty"`
 	Steps    []explainStep `json:"steps"`
 }
 
@@ -181,7 +183,7 @@ func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.C
 	}
 	x := &explanation{
 		Name: name.String(), Group: who.Name, Device: who.Device, At: at, Verdict: v.Action.String(), Rule: v.Rule.String(),
-		Category: v.Category, List: v.List,
+		Category: v.Category, List: v.List, Wrapped: v.Wrapped, Exempt: p.ExemptTarget(name),
 	}
 	if v.Action == query.Rewrite {
 		x.Target = v.Target.String()
@@ -194,6 +196,9 @@ func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.C
 	}
 	return x, nil
 }
+
+// exemptLine is said of a name that pack.Targets or the configuration holds.
+const exemptLine = "It is of a network that serves all the world: as what the answer for an allowed name leads to (CNAME, HTTPS) no category list refuses it."
 
 func (x *explanation) print(w io.Writer, loc *time.Location) error {
 	var b strings.Builder
@@ -214,6 +219,9 @@ func (x *explanation) print(w io.Writer, loc *time.Location) error {
 	}
 	if line := serviceLine(x.Service); line != "" {
 		fmt.Fprintln(&b, line)
+	}
+	if x.Exempt {
+		fmt.Fprintln(&b, exemptLine)
 	}
 	if x.Verdict == query.Allow.String() {
 		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME): schoolgate log shows that.\n")

@@ -177,6 +177,9 @@ func (q *inquiry) advise() {
 	if line := serviceLine(q.Groups[0].Service); line != "" {
 		q.Advice = append(q.Advice, line)
 	}
+	if q.Groups[0].Exempt {
+		q.Advice = append(q.Advice, exemptLine)
+	}
 }
 
 // endBlock says how each own block of the name is ended.
@@ -214,7 +217,11 @@ func (q *inquiry) print(out io.Writer) error {
 	allowed := false
 	for _, g := range q.Groups {
 		last := g.Steps[len(g.Steps)-1]
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", g.Group, strings.ToUpper(g.Verdict), last.Number, last.Finding)
+		because := last.Finding
+		if g.Wrapped {
+			because = g.Steps[0].Finding + ": " + because
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", g.Group, strings.ToUpper(g.Verdict), last.Number, because)
 		allowed = allowed || g.Verdict == query.Allow.String()
 	}
 	_ = w.Flush() // into b

@@ -32,7 +32,8 @@ func (a *appliance) state(cfg *config.Config, set *blocklist.Set, tier *sealed.S
 	}
 	return &resolver.State{
 		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange,
-		Office: resolver.NewOffice(cfg.Site.Name, cfg.Page.Contact),
+		Office:  resolver.NewOffice(cfg.Site.Name, cfg.Page.Contact),
+		Answers: resolver.NewAnswers(cfg),
 	}, nil
 }
 

@@ -14,7 +14,7 @@ import (
 
 // Step is one rule of the precedence as it bears on one name.
 type Step struct {
-	Number  int    // as in Decide
+	Number  int    // as in Decide; 0 for what comes before: the name carries another
 	Matched bool   // this step decided
 	Title   string // what the rule is
 	Finding string // what it found, in plain words
@@ -32,7 +32,8 @@ type Held struct {
 }
 
 // Explain walks the same precedence as Decide and says at each step what it found. The verdict is Decide's own. Steps
-// after the one that decided are not reached and are left out.
+// after the one that decided are not reached and are left out. Of a name that carries another the steps are those of the
+// one that decided, behind a step 0 that says so.
 func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blocklist.Set) (query.Verdict, []Step, error) {
 	var w domain.Wire
 	if err := w.SetName(name); err != nil {
@@ -40,6 +41,28 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 	}
 	key := blocklist.KeyOf(&w)
 	v := p.Decide(now, client, &key, set.LookupKey(&key))
+	names, service := p.carriedNames(&w)
+	var before []Step
+	for _, n := range names {
+		s := Step{Title: "a name that carries another", Finding: fmt.Sprintf("%s shows the pages of %s: both are judged, and what refuses either refuses the name", service, n)}
+		if !v.Wrapped {
+			before = append(before, s)
+			continue
+		}
+		got, steps, err := p.Explain(now, client, n, set)
+		if err == nil && (got.Action == query.Rewrite || got.Rule == v.Rule && got.List == v.List) {
+			s.Finding = fmt.Sprintf("%s shows the pages of %s, which decides", service, n)
+			if got.Action == query.Rewrite {
+				s.Finding += "; it cannot be steered there, so it is refused"
+			}
+			return v, append([]Step{s}, steps...), nil
+		}
+	}
+	return v, append(before, p.steps(now, client, &w, name, &key, v, set)...), nil
+}
+
+// steps are the rules up to the one that led to v.
+func (p *Policy) steps(now time.Time, client uint8, w *domain.Wire, name domain.Name, key *blocklist.Key, v query.Verdict, set *blocklist.Set) []Step {
 	g := p.group(client)
 	held := p.held(now, g, name, set)
 	var steps []Step
@@ -52,7 +75,7 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 		}
 		switch s.Number {
 		case 1:
-			s.Lists = p.tierHeld(&w, g.wholeHost)
+			s.Lists = p.tierHeld(w, g.wholeHost)
 			if v.Pages != "" {
 				s.Finding = "the list " + v.Pages + " has pages of this host; DNS does not see pages, and this group passes and counts them"
 			}
@@ -61,7 +84,7 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 				s.Finding = "this group is not allow-only"
 			}
 		case 6:
-			if p.own.LookupKey(&key).Has(ownPack) {
+			if p.own.LookupKey(key).Has(ownPack) {
 				theme, _ := pack.Holds(string(name))
 				s.Finding = "held by the pack (" + theme + "), so no category list refuses it"
 				s.Lists = held
@@ -77,7 +100,14 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 			break
 		}
 	}
-	return v, steps, nil
+	return steps
+}
+
+// ExemptTarget says whether category lists have no say on a name as what the answer for another leads to (see DecideTarget),
+// because it is of a network that serves all the world, or the configuration says so.
+func (p *Policy) ExemptTarget(name domain.Name) bool {
+	var w domain.Wire
+	return w.SetName(name) == nil && p.own.Lookup(&w).Has(ownTarget)
 }
 
 var titles = [...]string{

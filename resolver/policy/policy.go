@@ -19,16 +19,18 @@ import (
 )
 
 // Policy is one immutable reading of the configuration against one Set of lists. Its methods may be called
-// concurrently and do not allocate, Explain apart.
+// concurrently and do not allocate, Explain apart, and but for names that carry an internationalised one.
 type Policy struct {
+	set     *blocklist.Set
 	tier    *sealed.Set // the illegal tier
 	stopAll bool
 	groups  []group
 	lists   []listed // by bit
 	loc     *time.Location
 
-	own      *blocklist.Set // the setting's and the groups' own names, the schools pack, canaries and safe-search names
+	own      *blocklist.Set // the setting's and the groups' own names, the schools pack, canaries and safe-search names, and so on: see the own bits
 	rewrites map[string]rewrite
+	wrappers map[string]wrapper
 }
 
 // group is what one group refuses, as masks over the lists' bits.
@@ -70,6 +72,8 @@ const (
 	ownAllow
 	ownSpecial // canaries and safe-search names: rewrites or the label rules say more
 	ownPack    // the schools pack
+	ownTarget  // content networks and load balancers, that category lists do not refuse as targets
+	ownWrapper // what names that carry others end in: wrappers says how
 	ownGroups
 )
 
@@ -83,7 +87,7 @@ func Compile(cfg *config.Config, set *blocklist.Set, categories map[string]strin
 	if len(cfg.Groups) > MaxGroups {
 		return nil, fmt.Errorf("%d groups: at most %d can be told apart", len(cfg.Groups), MaxGroups)
 	}
-	p := &Policy{tier: tier, stopAll: cfg.Policy.StopAll, loc: cfg.Location()}
+	p := &Policy{set: set, tier: tier, stopAll: cfg.Policy.StopAll, loc: cfg.Location()}
 	byCategory := map[string]blocklist.Mask{}
 	for i, l := range set.Lists() {
 		c := categories[l.Name]
@@ -128,7 +132,7 @@ func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int)
 // compileOwn builds the small Set of names that the configuration itself holds. It hashes names as set does, which every
 // query asks too.
 func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
-	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}, {Name: "schools pack"}}
+	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}, {Name: "schools pack"}, {Name: "targets"}, {Name: "wrappers"}}
 	for _, g := range cfg.Groups {
 		infos = append(infos, blocklist.Info{Name: g.Name + " deny"}, blocklist.Info{Name: g.Name + " allow"}, blocklist.Info{Name: g.Name + " approved"})
 	}
@@ -158,6 +162,14 @@ func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
 		if err := b.Add(ownPack, r); err != nil {
 			return fmt.Errorf("name %q of the schools pack: %w", r.Name, err)
 		}
+	}
+	for r := range targets(&cfg.Answers) {
+		if err := b.Add(ownTarget, r); err != nil {
+			return fmt.Errorf("target %q: %w", r.Name, err)
+		}
+	}
+	if err := p.compileWrappers(b); err != nil {
+		return err
 	}
 	p.rewrites = map[string]rewrite{}
 	for n, r := range specials() {
@@ -216,6 +228,35 @@ func packed(p *config.Policy) iter.Seq[blocklist.Rule] {
 	}
 }
 
+// targets yields the rules of what no category list refuses as a target.
+func targets(a *config.Answers) iter.Seq[blocklist.Rule] {
+	return func(yield func(blocklist.Rule) bool) {
+		for _, n := range slices.Concat(pack.Targets(), textOf(a.ExemptTargets)) {
+			if !yield(blocklist.Rule{Name: domain.Name(n)}) {
+				return
+			}
+		}
+		for _, r := range pack.Rules() {
+			if r.Except && !yield(blocklist.Rule{Name: domain.Name(r.Name), Except: true}) {
+				return
+			}
+		}
+		for _, n := range a.ExemptTargetsExcept {
+			if !yield(blocklist.Rule{Name: n, Except: true}) {
+				return
+			}
+		}
+	}
+}
+
+func textOf(names []domain.Name) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = string(n)
+	}
+	return out
+}
+
 // Decide says what name means for a client of the group at now; hits are the lists of the Set that hold the name. The
 // first rule that matches decides:
 //
@@ -230,6 +271,9 @@ func packed(p *config.Policy) iter.Seq[blocklist.Rule] {
 //  8. bypass signals are refused and search engines are steered to their safe form;
 //  9. everything else is allowed.
 //
+// Of a name that carries another (see wrapper) both are judged: what refuses one of them refuses the name, unless a person
+// has allowed it by just this name.
+//
 // A group beyond those of the policy is treated as the first, the strictest.
 func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits blocklist.Mask) query.Verdict {
 	g := p.group(client)
@@ -240,19 +284,22 @@ func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits b
 	case tier.Hosts != 0 && g.wholeHost:
 		return p.sealed(query.IllegalURL, tier.Hosts)
 	}
-	v := p.decide(now, g, name, hits)
+	own := p.own.LookupKey(name)
+	v := p.decide(now, g, name, own, hits)
+	if own.Has(ownWrapper) || library(name.Wire()) > 0 {
+		v = p.carried(now, client, name.Wire(), v, nil)
+	}
 	if tier.Hosts != 0 {
 		v.Pages = p.tierList(tier.Hosts)
 	}
 	return v
 }
 
-// decide applies rules 2 to 9.
-func (p *Policy) decide(now time.Time, g *group, name *blocklist.Key, hits blocklist.Mask) query.Verdict {
+// decide applies rules 2 to 9; own are the bits of the name in the own set.
+func (p *Policy) decide(now time.Time, g *group, name *blocklist.Key, own, hits blocklist.Mask) query.Verdict {
 	if p.stopAll || g.stopped { // 2
 		return query.Verdict{Action: query.Block, Rule: query.Stopped}
 	}
-	own := p.own.LookupKey(name)
 	if own.Has(ownBlock) || own.Has(g.deny) { // 3
 		return query.Verdict{Action: query.Block, Rule: query.OwnBlock}
 	}
@@ -282,21 +329,38 @@ func (p *Policy) decide(now time.Time, g *group, name *blocklist.Key, hits block
 // DecideTarget judges a name that the answer for another one leads to (a CNAME, HTTPS or SVCB target); asked is the
 // verdict on the name that the client asked for. What a person or the schools pack has allowed by name is not undone by the
 // host that serves it, save by the illegal tier and own block lists; an allow-only group need not approve hosts it cannot
-// see. What the pack or an own allow list holds is no wrong host for any name.
+// see. What the pack or an own allow list holds is no wrong host for any name, and no more is a network that serves all the
+// world (pack.Targets). What a target carries (see Decide) is a target too.
 func (p *Policy) DecideTarget(now time.Time, client uint8, asked query.Verdict, target *blocklist.Key, hits blocklist.Mask) query.Verdict {
 	g := p.group(client)
-	v := asked
-	if tier := p.tier.Lookup(target.Wire()); tier.Sites != 0 { // a page is one of the host in its address, so of a name that is asked for
-		v = p.sealed(query.Illegal, tier.Sites)
-	} else if own := p.own.LookupKey(target); own.Has(ownBlock) || own.Has(g.deny) {
-		v = query.Verdict{Action: query.Block, Rule: query.OwnBlock}
-	} else if keeps(asked.Rule) || own.Has(ownAllow) || own.Has(g.allow) || own.Has(ownPack) {
-		return asked
-	} else if m := hits.And(g.blocked(now, p.loc)); !m.Empty() {
-		v = p.listed(query.Category, m)
+	own := p.own.LookupKey(target)
+	v := p.decideTarget(now, g, asked, target, own, hits)
+	if own.Has(ownWrapper) || library(target.Wire()) > 0 {
+		v = p.carried(now, client, target.Wire(), v, &asked)
 	}
 	v.Cloaked = v.Action == query.Block
 	return v
+}
+
+func (p *Policy) decideTarget(now time.Time, g *group, asked query.Verdict, target *blocklist.Key, own, hits blocklist.Mask) query.Verdict {
+	if tier := p.tier.Lookup(target.Wire()); tier.Sites != 0 { // a page is one of the host in its address, so of a name that is asked for
+		return p.sealed(query.Illegal, tier.Sites)
+	}
+	if own.Has(ownBlock) || own.Has(g.deny) {
+		return query.Verdict{Action: query.Block, Rule: query.OwnBlock}
+	}
+	if p.keepsTarget(g, asked.Rule, own) {
+		return asked
+	}
+	if m := hits.And(g.blocked(now, p.loc)); !m.Empty() {
+		return p.listed(query.Category, m)
+	}
+	return asked
+}
+
+// keepsTarget says whether category lists have no say on a target.
+func (p *Policy) keepsTarget(g *group, asked query.Rule, own blocklist.Mask) bool {
+	return keeps(asked) || own.Has(ownAllow) || own.Has(g.allow) || own.Has(ownPack) || own.Has(ownTarget)
 }
 
 // keeps says whether a name that is allowed by rule keeps the hosts that serve it, whatever category lists say of them.

@@ -45,6 +45,7 @@ type Verdict struct {
 	Target   domain.Name // Rewrite: the name whose addresses are given instead
 	Pages    string      // a list of the illegal tier that lists pages of this host, which are passed; "" for none. Counted, never kept
 	Cloaked  bool        // a CNAME, HTTPS or SVCB target in the answer was judged, not the question itself
+	Wrapped  bool        // a name was judged that the name asked for, or the target, carries (example-com.translate.goog)
 }
 
 // Kind is the word for a block: the category of the list that decided, or what was found in an upstream's reply; "" when

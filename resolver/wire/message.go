@@ -29,11 +29,14 @@ type Reply struct {
 // leads into what is later changed, such as a TTL: what is judged is what is sent. Names that end like the question point
 // into it, and follow the letter case of whoever asks. The additional section stays out: nobody asked for it, and beside
 // the MX of an allowed name it may hold the address of a blocked one. So do records that are for one hop only.
-func ReadReply(msg []byte) (*Reply, error) {
+func ReadReply(msg []byte) (*Reply, error) { return readReply(msg, false) }
+
+// readReply is ReadReply, and leaves out keys for an encrypted client hello if it is told to.
+func readReply(msg []byte, noECH bool) (*Reply, error) {
 	if len(msg) < headerLen || msg[2]&(flagQR|maskOpcode|flagTC) != flagQR || binary.BigEndian.Uint16(msg[4:]) != 1 {
 		return nil, ErrMalformed
 	}
-	w := rewriter{in: msg}
+	w := rewriter{in: msg, noECH: noECH}
 	end, n := w.expand(headerLen)
 	if n == 0 || end+4 > len(msg) {
 		return nil, ErrMalformed
@@ -68,6 +71,7 @@ func (r *Reply) Record(i int) (typ uint16, ttl uint32, data []byte) {
 // rewriter writes the records of a message anew.
 type rewriter struct {
 	in, out []byte
+	noECH   bool
 	seen    [64]uint16 // where in out a name begins, by a hash of it; 0 for nowhere
 	label   [domain.MaxWire]byte
 }
@@ -86,7 +90,7 @@ func (w *rewriter) sections(r *Reply, off int) error {
 			if rec.typ == TypeOPT && !readOPT(w.in, rec, r) {
 				return ErrMalformed
 			}
-		case rec.typ == TypeOPT, rec.typ == typeTSIG, rec.typ == typeSIG:
+		case rec.typ == TypeOPT, rec.typ == typeTSIG, rec.typ == typeSIG, w.noECH && signsSVCB(w.in, rec):
 		default:
 			at := len(w.out)
 			name, ok := w.record(rec, off)
@@ -155,6 +159,15 @@ func (w *rewriter) record(rec record, off int) (name []byte, ok bool) {
 	if name, ok = w.data(rec); !ok {
 		return nil, false
 	}
+	if isSVCB(rec.typ) {
+		at := from + 2 + len(name)
+		if !soundParams(w.out[at:]) {
+			return nil, false
+		}
+		if w.noECH {
+			w.out = append(w.out[:at], appendWithoutECH(nil, w.out[at:])...)
+		}
+	}
 	binary.BigEndian.PutUint16(w.out[from-2:], uint16(len(w.out)-from))
 	return name, true
 }
@@ -189,6 +202,11 @@ func (w *rewriter) data(rec record) (name []byte, ok bool) {
 	}
 	w.out = append(w.out, w.in[at:rec.end]...)
 	return name, true
+}
+
+// signsSVCB says whether a record is a signature over SVCB or HTTPS records.
+func signsSVCB(msg []byte, rec record) bool {
+	return rec.typ == typeRRSIG && rec.end >= rec.data+2 && isSVCB(binary.BigEndian.Uint16(msg[rec.data:]))
 }
 
 // expand reads the name at off into w.label, following pointers, and gives the offset after it and its length, which is 0

@@ -1,0 +1,21 @@
+package config
+
+func (k *checker) answers() {
+	a := k.c.Answers
+	k.names("answers.private", a.Private)
+	k.names("answers.exempt_targets", a.ExemptTargets)
+	k.names("answers.exempt_targets_except", a.ExemptTargetsExcept)
+	for i, n := range a.Private {
+		if n != "" && n.IsPublicSuffix() && n.IsPublic() {
+			k.refusef(element("answers.private", i), `write the domains themselves, such as "school.example"`,
+				"any site whose name ends in %q could lead devices to addresses of the local network", n)
+		}
+	}
+	for i, n := range a.ExemptTargets {
+		if n != "" && n.IsPublicSuffix() {
+			k.refusef(element("answers.exempt_targets", i), `write the zone of one content network, such as "cdn.example"`,
+				"every site whose name ends in %q could stand behind an allowed name", n)
+		}
+	}
+	k.contradiction("answers.exempt_targets", a.ExemptTargets, "answers.exempt_targets_except", a.ExemptTargetsExcept)
+}
