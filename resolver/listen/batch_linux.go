@@ -126,7 +126,8 @@ func (b *batch) serve(ctx context.Context, n int) {
 			order[b.to] = i
 			b.reply(i, wire.Fit(resp, &q.Question))
 		case missed:
-			l.handOver(ctx, q, req, b.source(i), b.peer(i))
+			source := b.source(i)
+			l.handOver(ctx, q, req, source, b.asked(i), b.peer(i))
 		case dropped:
 		}
 	}
@@ -204,6 +205,23 @@ func (b *batch) source(i int) []byte {
 		return nil
 	}
 	return unsafe.Slice((*byte)(unsafe.Pointer(c)), min(size, len(b.ctrl[i])*8))
+}
+
+// asked is the box's address that packet i was sent to, known once source was called for it.
+func (b *batch) asked(i int) netip.Addr {
+	h := &b.in[i].Hdr
+	if h.Control == nil || int(h.Controllen) < unix.SizeofCmsghdr || h.Flags&unix.MSG_CTRUNC != 0 {
+		return b.l.local.Addr()
+	}
+	c := (*unix.Cmsghdr)(unsafe.Pointer(&b.ctrl[i]))
+	data := unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))
+	switch {
+	case c.Level == unix.IPPROTO_IP && c.Type == unix.IP_PKTINFO:
+		return netip.AddrFrom4((*unix.Inet4Pktinfo)(data).Spec_dst)
+	case c.Level == unix.IPPROTO_IPV6 && c.Type == unix.IPV6_PKTINFO:
+		return netip.AddrFrom16((*unix.Inet6Pktinfo)(data).Addr).Unmap()
+	}
+	return netip.Addr{}
 }
 
 // client is who sent packet i.

@@ -67,6 +67,14 @@ func (s *Server) Listen() error {
 			return &BindError{Addr: addr, Err: err}
 		}
 	}
+	if s.Encrypted == nil {
+		return nil
+	}
+	if err := s.Encrypted.bind(s); err != nil {
+		s.Close()
+		s.lanes, s.tcp = nil, nil
+		return err
+	}
 	return nil
 }
 

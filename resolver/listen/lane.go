@@ -50,7 +50,7 @@ func (l *lane) runSingly(ctx context.Context, c *net.UDPConn) error {
 		l.batches.Add(1)
 		begin(q, l.s.Now(), l.number, query.UDP, peer.Addr().Unmap().WithZone(""))
 		resp, what := l.s.first(q, whole(req[:n], n > maxUDPRequest), out[2:2])
-		source := l.source(oob[:noob])
+		source, asked := l.source(oob[:noob])
 		switch what {
 		case answered:
 			if len(resp) > 0 && l.send(wire.Fit(resp, &q.Question), source, peer) {
@@ -58,7 +58,7 @@ func (l *lane) runSingly(ctx context.Context, c *net.UDPConn) error {
 			}
 			l.s.finish(q, resp, l.s.Now())
 		case missed:
-			l.handOver(ctx, q, req[:n], source, peer)
+			l.handOver(ctx, q, req[:n], source, asked, peer)
 		case dropped:
 		}
 	}
@@ -98,7 +98,7 @@ func (l *lane) send(resp, source []byte, peer netip.AddrPort) bool {
 }
 
 // handOver copies a query for Resolve, or drops it when too many are there.
-func (l *lane) handOver(ctx context.Context, q *query.Query, req, source []byte, peer netip.AddrPort) {
+func (l *lane) handOver(ctx context.Context, q *query.Query, req, source []byte, asked netip.Addr, peer netip.AddrPort) {
 	client := peer.Addr().Unmap().WithZone("")
 	j := l.s.gate.enter(client, l.s.shared(client))
 	if j == nil {
@@ -107,7 +107,7 @@ func (l *lane) handOver(ctx context.Context, q *query.Query, req, source []byte,
 	}
 	l.deferred.Add(1)
 	j.q = *q
-	j.q.Lane = 0
+	j.q.Lane, j.q.Asked = 0, asked
 	j.req = append(j.req[:0], req...)
 	j.noob = copy(j.oob[:], source)
 	j.lane, j.peer = l, peer

@@ -24,7 +24,7 @@ const (
 // begin makes q a new query. Question is left to ParseQuestion, which overwrites it.
 func begin(q *query.Query, start time.Time, lane int, proto query.Proto, client netip.Addr) {
 	q.Start, q.Lane, q.Proto, q.Proven = start, lane, proto, proto != query.UDP
-	q.Ident = ""
+	q.Ident, q.Asked = "", netip.Addr{}
 	q.Client = query.Client{Addr: client}
 	q.Verdict = query.Verdict{}
 	q.Source, q.RCode, q.Duration = query.None, 0, 0

@@ -32,9 +32,12 @@ type Server struct {
 	// Addrs are bound as they are written: [::] does not include IPv4, list 0.0.0.0 beside it. Port 0 takes a free one.
 	Addrs []netip.AddrPort
 
+	// Encrypted is what is served over TLS, HTTPS and QUIC besides; nil for nothing.
+	Encrypted *Encrypted
+
 	// Inline appends the reply to dst and returns it with done true, or leaves the query to Resolve. It must not block
 	// nor allocate. Start, Lane, Proto, Proven, Client.Addr and Question of q are filled in, the rest is zero. req and dst are
-	// borrowed for the call. Lanes 1…Lanes() have one caller each; in lane 0 (TCP) many may call at the same time.
+	// borrowed for the call. Lanes 1…Lanes() have one caller each; in lane 0 (all others) many may call at the same time.
 	// Done with an empty reply sends none.
 	Inline func(q *query.Query, req, dst []byte) (resp []byte, done bool)
 
@@ -66,6 +69,7 @@ type Server struct {
 	sessions sessions
 	jobs     sync.WaitGroup
 	counts   counters
+	errands  sync.Pool    // of *errand
 	panicLog atomic.Int64 // when a panic was last logged, Unix seconds
 }
 
@@ -77,6 +81,7 @@ type Limits struct {
 	SessionsPerClient int           // of these from one address; 256
 	ConnInFlight      int           // queries waiting on one connection, which is then read no further; 32
 	Idle              time.Duration // for a TCP client to send its next whole request; 10 s, a quarter of it once half of Sessions are open
+	IdleTLS           time.Duration // the same where the connection is encrypted, which costs more to set up; 30 s
 	Write             time.Duration // for a TCP client to take an answer; 5 s
 	Answer            time.Duration // for Resolve, and up to a sixteenth more; 10 s
 	Drain             time.Duration // for what is in flight when Run is to end; 2 s
@@ -89,10 +94,19 @@ func (l Limits) withDefaults() Limits {
 	set(&l.SessionsPerClient, 256)
 	set(&l.ConnInFlight, 32)
 	set(&l.Idle, 10*time.Second)
+	set(&l.IdleTLS, 30*time.Second)
 	set(&l.Write, 5*time.Second)
 	set(&l.Answer, 10*time.Second)
 	set(&l.Drain, 2*time.Second)
 	return l
+}
+
+// idle is how long a connection may be silent.
+func (s *Server) idle(p query.Proto) time.Duration {
+	if p == query.TCP {
+		return s.Limits.Idle
+	}
+	return s.Limits.IdleTLS
 }
 
 func set[T int | time.Duration](v *T, def T) {
@@ -119,7 +133,10 @@ func (s *Server) Run(ctx context.Context) error {
 		loops.Go(func() error { return l.run(answering) })
 	}
 	for _, t := range s.tcp {
-		loops.Go(func() error { return s.acceptLoop(answering, t) })
+		loops.Go(func() error { return s.acceptLoop(answering, t, nil) })
+	}
+	if s.Encrypted != nil {
+		s.Encrypted.run(answering, s, loops.Go)
 	}
 	loops.Go(func() error {
 		<-reading.Done()
@@ -155,6 +172,9 @@ func (s *Server) stopReading() {
 	for _, t := range s.tcp {
 		t.Close()
 	}
+	if s.Encrypted != nil {
+		s.Encrypted.stop()
+	}
 	s.sessions.stopReading()
 }
 
@@ -165,6 +185,9 @@ func (s *Server) Close() {
 	}
 	for _, t := range s.tcp {
 		t.Close()
+	}
+	if s.Encrypted != nil {
+		s.Encrypted.close()
 	}
 	s.sessions.closeAll()
 }

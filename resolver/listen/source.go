@@ -2,6 +2,7 @@ package listen
 
 import (
 	"net"
+	"net/netip"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -15,26 +16,28 @@ func askDestination(c *net.UDPConn, v4 bool) error {
 	return ipv6.NewPacketConn(c).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
 }
 
-// source turns a packet's control messages into those that send its answer from the address it was sent to. Clients throw
-// away an answer from another address, and a machine with several would otherwise choose by its routes.
-func (l *lane) source(oob []byte) []byte {
+// source turns a packet's control messages into those that send its answer from the address it was sent to, and gives that
+// address. Clients throw away an answer from another address, and a machine with several would otherwise choose by its routes.
+func (l *lane) source(oob []byte) (out []byte, asked netip.Addr) {
 	if !l.wildcard || len(oob) == 0 {
-		return nil
+		return nil, l.local.Addr()
 	}
 	if l.local.Addr().Is4() {
 		var cm ipv4.ControlMessage
 		if cm.Parse(oob) != nil || cm.Dst.To4() == nil || cm.Dst.IsMulticast() || cm.Dst.Equal(net.IPv4bcast) {
-			return nil
+			return nil, asked
 		}
-		return (&ipv4.ControlMessage{Src: cm.Dst}).Marshal()
+		asked, _ = netip.AddrFromSlice(cm.Dst.To4())
+		return (&ipv4.ControlMessage{Src: cm.Dst}).Marshal(), asked
 	}
 	var cm ipv6.ControlMessage
 	if cm.Parse(oob) != nil || cm.Dst == nil || cm.Dst.IsMulticast() {
-		return nil
+		return nil, asked
 	}
-	out := ipv6.ControlMessage{Src: cm.Dst}
+	asked, _ = netip.AddrFromSlice(cm.Dst)
+	reply := ipv6.ControlMessage{Src: cm.Dst}
 	if cm.Dst.IsLinkLocalUnicast() {
-		out.IfIndex = cm.IfIndex
+		reply.IfIndex = cm.IfIndex
 	}
-	return out.Marshal()
+	return reply.Marshal(), asked.Unmap()
 }

@@ -16,11 +16,13 @@ type Stats struct {
 	SocketErrors uint64 // reads that failed, and answers that could not be sent
 	InFlight     int    // queries in Resolve now
 
-	TCPAccepted uint64
+	TCPAccepted uint64 // here and below of TLS, HTTPS and QUIC too
 	TCPRefused  uint64 // connections over a limit, closed at once
 	TCPEnded    uint64 // sessions ended for a newcomer, because the table was full
 	TCPQueries  uint64
 	TCPOpen     int // connections now
+
+	Handshakes uint64 // of TLS and QUIC that did not come about; those of HTTPS are not counted
 }
 
 // LaneStats are counts of one UDP socket and its loop.
@@ -35,7 +37,7 @@ type LaneStats struct {
 
 type counters struct {
 	malformed, notRequests, overloaded, panics, socketErrors atomic.Uint64
-	tcpAccepted, tcpRefused, tcpQueries                      atomic.Uint64
+	tcpAccepted, tcpRefused, tcpQueries, handshakes          atomic.Uint64
 }
 
 // Stats gives the counts so far. It may be called at any time after Listen.
@@ -52,6 +54,7 @@ func (s *Server) Stats() Stats {
 		TCPRefused:   s.counts.tcpRefused.Load(),
 		TCPQueries:   s.counts.tcpQueries.Load(),
 		TCPOpen:      open,
+		Handshakes:   s.counts.handshakes.Load(),
 		TCPEnded:     ended,
 	}
 	for _, l := range s.lanes {

@@ -3,6 +3,7 @@ package listen
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -15,8 +16,8 @@ import (
 	"schoolgate/resolver/wire"
 )
 
-// acceptLoop takes connections until the listener is closed.
-func (s *Server) acceptLoop(ctx context.Context, t net.Listener) error {
+// acceptLoop takes connections until the listener is closed; conf is nil for plain TCP.
+func (s *Server) acceptLoop(ctx context.Context, t net.Listener, conf *tls.Config) error {
 	for {
 		nc, err := t.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -32,7 +33,11 @@ func (s *Server) acceptLoop(ctx context.Context, t net.Listener) error {
 			continue
 		}
 		s.counts.tcpAccepted.Add(1)
-		c := &conn{s: s, nc: nc, client: nc.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")}
+		c := &conn{s: s, nc: nc, rw: nc, proto: query.TCP, client: addrOf(nc.RemoteAddr()), asked: addrOf(nc.LocalAddr())}
+		if conf != nil {
+			c.proto, c.tls = query.TLS, tls.Server(nc, conf)
+			c.rw = c.tls
+		}
 		if c.session = s.sessions.add(c.client, s.shared(c.client), c.stopReading, c.end); c.session == nil {
 			s.counts.tcpRefused.Add(1)
 			nc.Close()
@@ -43,14 +48,30 @@ func (s *Server) acceptLoop(ctx context.Context, t net.Listener) error {
 	}
 }
 
-// conn is one TCP connection. Its requests are answered as their answers come, in any order (RFC 7766 section 6.2.1.1).
+// addrOf is the address of one end of a connection.
+func addrOf(a net.Addr) netip.Addr {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// conn is one TCP connection, with or without TLS. Its requests are answered as their answers come, in any order (RFC 7766
+// section 6.2.1.1).
 type conn struct {
-	s       *Server
-	nc      net.Conn
-	client  netip.Addr
-	session *session
-	slots   chan struct{} // one for each query in Resolve
-	jobs    sync.WaitGroup
+	s             *Server
+	nc            net.Conn
+	tls           *tls.Conn     // nil without
+	rw            io.ReadWriter // one of the two
+	proto         query.Proto
+	client, asked netip.Addr
+	ident         string
+	session       *session
+	slots         chan struct{} // one for each query in Resolve
+	jobs          sync.WaitGroup
 
 	mu   sync.Mutex // guards writing
 	dead bool       // a write did not go through: whatever follows would be out of step
@@ -62,14 +83,20 @@ func (c *conn) serve(ctx context.Context) {
 	defer c.s.jobs.Done()
 	defer c.session.close()
 	defer c.nc.Close()
+	if !c.handshake(ctx) {
+		return
+	}
+	if c.tls != nil {
+		defer c.tls.Close() // which tells the client
+	}
 	defer c.jobs.Wait()
 	c.slots = make(chan struct{}, c.s.Limits.ConnInFlight)
-	r := bufio.NewReaderSize(c.nc, 1024)
+	r := bufio.NewReaderSize(c.rw, 1024)
 	q := new(query.Query)
 	var req, out []byte
 	for {
 		var length [2]byte
-		if !c.arm() {
+		if !c.arm(c.s.idle(c.proto)) {
 			return
 		}
 		if _, err := io.ReadFull(r, length[:]); err != nil {
@@ -92,9 +119,23 @@ func (c *conn) serve(ctx context.Context) {
 	}
 }
 
+// handshake sets up TLS, where there is any, in the time that a request has over TCP.
+func (c *conn) handshake(ctx context.Context) bool {
+	if c.tls == nil {
+		return true
+	}
+	c.nc.SetWriteDeadline(time.Now().Add(c.s.Limits.Idle))
+	if !c.arm(c.s.Limits.Idle) || c.tls.HandshakeContext(ctx) != nil {
+		c.s.counts.handshakes.Add(1)
+		return false
+	}
+	c.ident = c.s.Encrypted.ident(c.tls.ConnectionState().ServerName)
+	return true
+}
+
 // arm gives the client its time to send a whole request; it is false when no more are to be read.
-func (c *conn) arm() bool {
-	end := time.Now().Add(c.s.sessions.patience(c.s.Limits.Idle))
+func (c *conn) arm(most time.Duration) bool {
+	end := time.Now().Add(c.s.sessions.patience(most))
 	return c.s.sessions.going(func() error { return c.nc.SetReadDeadline(end) })
 }
 
@@ -106,7 +147,8 @@ func (c *conn) end() { c.nc.Close() }
 func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) bool {
 	c.s.counts.tcpQueries.Add(1)
 	c.session.began()
-	begin(q, c.s.Now(), 0, query.TCP, c.client)
+	begin(q, c.s.Now(), 0, c.proto, c.client)
+	q.Asked, q.Ident = c.asked, c.ident
 	resp, what := c.s.first(q, req, out[2:2])
 	switch what {
 	case dropped:
@@ -128,6 +170,7 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 		resp = c.s.servFail(q, req, out[2:2], wire.EDE{Code: wire.EDEOther, Text: "too many questions at once"})
 	case answered:
 	}
+	resp = c.s.dress(resp, q)
 	ok := c.write(resp, out)
 	c.session.answered()
 	c.s.finish(q, resp, c.s.Now())
@@ -147,7 +190,7 @@ func (c *conn) answer(ctx context.Context, j *job) {
 	defer c.jobs.Done()
 	defer func() { <-c.slots }()
 	defer c.s.gate.leave(j)
-	resp := c.s.resolve(ctx, &j.q, j.req, j.out[2:2])
+	resp := c.s.dress(c.s.resolve(ctx, &j.q, j.req, j.out[2:2]), &j.q)
 	c.write(resp, j.out)
 	c.session.answered()
 	c.s.finish(&j.q, resp, c.s.Now())
@@ -163,23 +206,30 @@ func (c *conn) write(resp, buf []byte) bool {
 		c.s.counts.socketErrors.Add(1)
 		return false
 	}
-	if &resp[0] == &buf[2] {
-		buf = buf[:2+len(resp)]
-	} else {
-		buf = append(make([]byte, 2, 2+len(resp)), resp...)
-	}
-	binary.BigEndian.PutUint16(buf, uint16(len(resp)))
+	buf = prefixed(resp, buf)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
 		return false
 	}
 	c.nc.SetWriteDeadline(time.Now().Add(c.s.Limits.Write))
-	if _, err := c.nc.Write(buf); err != nil {
+	if _, err := c.rw.Write(buf); err != nil {
 		c.dead = true
 		c.s.counts.socketErrors.Add(1)
 		c.nc.Close()
 		return false
 	}
 	return true
+}
+
+// prefixed is a reply with its length before it. buf is where resp was appended to from its third byte on, unless it
+// outgrew it.
+func prefixed(resp, buf []byte) []byte {
+	if &resp[0] == &buf[2] {
+		buf = buf[:2+len(resp)]
+	} else {
+		buf = append(make([]byte, 2, 2+len(resp)), resp...)
+	}
+	binary.BigEndian.PutUint16(buf, uint16(len(resp)))
+	return buf
 }

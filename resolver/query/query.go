@@ -16,8 +16,9 @@ type Query struct {
 	Start    time.Time
 	Lane     int // which packet loop carries it: lanes 1…n each have a single producer; 0 is shared by all others
 	Proto    Proto
-	Ident    string // what the client calls itself over an encrypted transport, in lower case; "" for nothing. No proof
-	Proven   bool // the client has the address that it asks from: its cookie or its transport shows it
+	Ident    string     // what the client calls itself over an encrypted transport, in lower case; "" for nothing. No proof
+	Asked    netip.Addr // the box's address that was asked; not known in a packet loop, where the zero value stands
+	Proven   bool       // the client has the address that it asks from: its cookie or its transport shows it
 	Client   Client
 	Question wire.Question
 
