@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"schoolgate/blocklist/domain"
@@ -10,16 +11,28 @@ import (
 )
 
 // localZones have no meaning on the Internet: asking an upstream would only tell it about this network. Special-use
-// names of RFC 6761, 6762, 7686 and 8375 and the reverse zones of private addresses (RFC 6303), in wire form.
-var localZones = wires(
-	"localhost", "local", "invalid", "onion", "home.arpa", "internal",
-	"10.in-addr.arpa", "127.in-addr.arpa", "168.192.in-addr.arpa", "254.169.in-addr.arpa",
+// names of RFC 6761, 6762, 7686, 8375 and 9476 and the reverse zones of addresses that are nobody's (RFC 6303, 7793), in wire
+// form.
+var localZones = wires(append(sharedReverse(),
+	"localhost", "local", "invalid", "test", "onion", "alt", "home.arpa", "internal",
+	"0.in-addr.arpa", "10.in-addr.arpa", "127.in-addr.arpa", "168.192.in-addr.arpa", "254.169.in-addr.arpa",
 	"16.172.in-addr.arpa", "17.172.in-addr.arpa", "18.172.in-addr.arpa", "19.172.in-addr.arpa",
 	"20.172.in-addr.arpa", "21.172.in-addr.arpa", "22.172.in-addr.arpa", "23.172.in-addr.arpa",
 	"24.172.in-addr.arpa", "25.172.in-addr.arpa", "26.172.in-addr.arpa", "27.172.in-addr.arpa",
 	"28.172.in-addr.arpa", "29.172.in-addr.arpa", "30.172.in-addr.arpa", "31.172.in-addr.arpa",
-	"d.f.ip6.arpa", "8.e.f.ip6.arpa", "9.e.f.ip6.arpa", "a.e.f.ip6.arpa", "b.e.f.ip6.arpa",
-)
+	"2.0.192.in-addr.arpa", "100.51.198.in-addr.arpa", "113.0.203.in-addr.arpa", "255.255.255.255.in-addr.arpa",
+	"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+	"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+	"d.f.ip6.arpa", "8.e.f.ip6.arpa", "9.e.f.ip6.arpa", "a.e.f.ip6.arpa", "b.e.f.ip6.arpa", "8.b.d.0.1.0.0.2.ip6.arpa",
+)...)
+
+// sharedReverse are the reverse zones of 100.64.0.0/10, which providers use behind their NAT.
+func sharedReverse() (zones []domain.Name) {
+	for i := 64; i < 128; i++ {
+		zones = append(zones, domain.Name(strconv.Itoa(i)+".100.in-addr.arpa"))
+	}
+	return zones
+}
 
 func wires(names ...domain.Name) map[string]bool {
 	out := make(map[string]bool, len(names))
