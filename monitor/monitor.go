@@ -103,3 +103,21 @@ type Hit struct {
 	Sealed      []byte // the name, for the safeguarding lead's key; nil when there is no key
 	Count       int64
 }
+
+// Request is somebody's wish, from the block page, that a refused site be looked at. Nobody has checked who it was.
+type Request struct {
+	ID     int64
+	At     time.Time
+	Site   string // the name in the address, or what stands for one that must be kept nowhere
+	Reason string // why it was refused: a category, or the rule
+	Device string
+	Group  string
+	Name   string // as somebody wrote it
+	Role   string // teacher, staff or other
+	Why    string
+
+	// What became of it, by the log of changes; the zero time while nobody has answered.
+	Answered   time.Time
+	AnsweredBy string
+	Answer     string
+}

@@ -76,7 +76,13 @@ func (s *State) refuse(q *query.Query, req, dst []byte) []byte {
 		case config.AnswerZero:
 			b.Kind = wire.BlockZero
 		case config.AnswerPage:
-			b.Kind, b.V4, b.V6 = wire.BlockPage, a.V4, a.V6
+			b.V4, b.V6 = a.V4, a.V6
+			if !b.V4.IsValid() && s.Page != nil {
+				b.V4, b.V6 = s.Page(q.Client.Addr)
+			}
+			if b.V4.IsValid() || b.V6.IsValid() { // else nobody serves the page now
+				b.Kind = wire.BlockPage
+			}
 		case config.AnswerNXDOMAIN:
 		}
 	}

@@ -4,6 +4,7 @@ package resolver
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -26,6 +27,9 @@ type State struct {
 	// Apart says whether a name is asked of servers of its own: what others say of names above it is nothing to it. Nil is never.
 	Apart func(q *wire.Question) bool
 
+	// Page gives the box's own addresses at which a client reaches the block page, not valid for none; it must not wait.
+	// nil: there is no page.
+	Page    func(client netip.Addr) (v4, v6 netip.Addr)
 	Office  *Office // nil: the reason of a refusal is told in words alone
 	Answers Answers
 }

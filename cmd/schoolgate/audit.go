@@ -187,6 +187,8 @@ func auditCSV(w io.Writer, b *change.Book, entries []change.Entry, loc *time.Loc
 		switch {
 		case e.What != nil:
 			what, number = e.What.String(), strconv.Itoa(e.Number)
+		case e.Kind == change.KindAnswered:
+			what = fmt.Sprintf("request %d from the block page", e.Asked)
 		case e.Change > 0:
 			number = strconv.Itoa(e.Change)
 			if c, ok := b.Change(e.Change); ok {

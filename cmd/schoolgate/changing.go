@@ -131,6 +131,7 @@ func (a *appliance) takeChanges(ctx context.Context) {
 		news := a.news(s, time.Now())
 		if len(news) == 0 {
 			a.keepHead(ctx, s)
+			a.countRequests(ctx)
 			return
 		}
 		b, err := a.changes.Update(func(b *change.Book, _ time.Time) ([]change.Entry, error) {

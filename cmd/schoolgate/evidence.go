@@ -55,6 +55,7 @@ func (e *evidence) Changes(ctx context.Context, from, to time.Time) ([]monitor.C
 			all = append(all, monitor.Change{At: line.At, Kind: "config", Summary: line.Why, Detail: strings.Join(without(line.After, "configuration "), "\n")})
 		case line.Kind == change.KindLists && len(line.After) > 0: // not of the kind of lists that change by themselves
 			all = append(all, monitor.Change{At: line.At, Kind: "decision", Summary: "A person decided on a list", Detail: strings.Join(line.After, "\n"), By: line.By})
+		case line.Kind == change.KindAnswered: // stands with the requests
 		case line.Kind == change.KindOpened:
 			all = append(all, monitor.Change{At: line.At, Kind: string(line.Kind), Summary: "A sealed reference of the illegal tier was opened", Detail: strings.Join(line.After, "\n"), By: line.By})
 		case line.Kind == change.KindAcknowledged:
@@ -68,6 +69,12 @@ func (e *evidence) Changes(ctx context.Context, from, to time.Time) ([]monitor.C
 	}
 	slices.SortStableFunc(all, func(a, b monitor.Change) int { return a.At.Compare(b.At) })
 	return all, nil
+}
+
+// Requests gives what people asked for on the block page from from to to, newest first, with what became of it.
+func (e *evidence) Requests(ctx context.Context, from, to time.Time) ([]monitor.Request, error) {
+	all, err := e.Reader.Requests(ctx, from, to)
+	return answered(e.book, all), err
 }
 
 // changed is one change, whole.

@@ -51,6 +51,7 @@ func commands() []command {
 		{name: "check", summary: "say whether a configuration is right", run: runCheck},
 		{name: "explain", summary: "say why a name is blocked or allowed", run: runExplain},
 		{name: "changes", summary: "propose, approve and revert changes of the filter", run: runChanges},
+		{name: "requests", summary: "show what was asked for on the block page, answer it", run: runRequests},
 		{name: "audit", summary: "prove that the log of changes is whole, export it", run: runAudit},
 		{name: "log", summary: "search the record of queries", run: runLog},
 		{name: "report", summary: "write the termly review", run: runReport},

@@ -32,6 +32,7 @@ func (a *appliance) state(cfg *config.Config, set *blocklist.Set, tier *sealed.S
 	}
 	return &resolver.State{
 		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange,
+		Page:    a.pageServer.Addresses,
 		Office:  resolver.NewOffice(cfg.Site.Name, cfg.Page.Contact),
 		Answers: resolver.NewAnswers(cfg),
 	}, nil
@@ -64,6 +65,7 @@ func (a *appliance) reload(ctx context.Context) {
 	}
 	restart := config.NeedsRestart(old, next)
 	next.DNS.Listen, next.HTTP, next.Cache = old.DNS.Listen, old.HTTP, old.Cache
+	next.Page.HTTP, next.Page.HTTPS = old.Page.HTTP, old.Page.HTTPS
 	next.Store.Path, next.Store.Flush = old.Store.Path, old.Store.Flush
 	stand := *a.standing.Load()
 	inForce := overlaid(next, &stand)

@@ -33,6 +33,7 @@ import (
 	"schoolgate/monitor/health"
 	"schoolgate/monitor/journal"
 	"schoolgate/monitor/metrics"
+	"schoolgate/monitor/notice"
 	"schoolgate/monitor/reference"
 	"schoolgate/monitor/store"
 	"schoolgate/resolver"
@@ -66,6 +67,9 @@ type appliance struct {
 	resolver   *resolver.Resolver
 	server     *listen.Server
 	pages      *health.Server // nil when none are served
+	page       *notice.Handler
+	pageServer *notice.Server
+	asked      atomic.Int64 // requests from the block page that wait for an answer
 
 	cfg     atomic.Pointer[config.Config] // in force
 	asking  atomic.Pointer[asker]         // in force
@@ -147,7 +151,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.alerts.Mailed = a.sender.Wake
 	a.refs = reference.New(a.store, part(a.log, "references"))
 	a.checks = &health.Checks{Parts: []health.Check{
-		a.filterConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.clockConditions, a.configConditions, a.changeConditions, a.alerts.Health, a.sender.Health,
+		a.filterConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.clockConditions, a.configConditions, a.changeConditions, a.pageConditions, a.alerts.Health, a.sender.Health,
 	}}
 	a.alerts.Conditions = a.checks.Conditions
 	a.meter(lanes, cfg)
@@ -175,6 +179,10 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	defer func() { a.asking.Load().stop() }()
 	defer func(r *net.Resolver) { net.DefaultResolver = r }(net.DefaultResolver)
 	net.DefaultResolver = a.lookups() // the only hook for what libraries look up
+	if err := a.openPage(cfg); err != nil {
+		return err
+	}
+	defer a.pageServer.Close()
 	first, err := a.state(cfg, a.set, a.tier, a.asking.Load())
 	if err != nil {
 		return err
@@ -219,6 +227,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	if a.pages != nil {
 		front.Go(func() error { return a.pages.Run(fctx) })
 	}
+	front.Go(func() error { return a.pageServer.Run(fctx) })
 	front.Go(func() error { return a.updater.Run(fctx) })
 	front.Go(func() error { return a.keeper.Run(fctx) })
 	front.Go(func() error { return a.prove(fctx) })
@@ -362,6 +371,9 @@ func (a *appliance) banner(w io.Writer) {
 	fmt.Fprintf(w, "  filter         %s; see schoolgate lists\n", a.filterWords())
 	if a.pages != nil {
 		fmt.Fprintf(w, "  health         http://%s/readyz\n  metrics        http://%[1]s/metrics\n", a.pages.Addr())
+	}
+	if bound := a.pageServer.Bound(); len(bound) > 0 {
+		fmt.Fprintf(w, "  block page     %s\n", addresses(bound))
 	}
 	fmt.Fprintf(w, "  record         %s, kept for %v\n", cfg.Store.Path, cfg.Store.Retention)
 	fmt.Fprintf(w, "  configuration  %s\n", source)

@@ -38,6 +38,7 @@ type Engine struct {
 	total      budget
 	illegal    budget
 	noticed    budget
+	requested  budget
 	troubles   map[string]*trouble
 	storeRetry time.Time // no store before this, after it failed
 }

@@ -63,8 +63,11 @@ func words(r *rules, a monitor.Alert, hint string) (subject, body string) {
 	switch {
 	case a.Kind == monitor.System:
 		what = "the box, " + a.Code
-		if a.Code == CodeOpened {
+		switch a.Code {
+		case CodeOpened:
 			what = "the filter was opened"
+		case CodeRequest:
+			what = "a site is to be looked at"
 		}
 	case a.Kind == monitor.Illegal:
 		what = "a site on the illegal list was refused"
@@ -83,13 +86,16 @@ func words(r *rules, a monitor.Alert, hint string) (subject, body string) {
 		prose(&b, moreText)
 	case a.Kind == monitor.Illegal:
 		prose(&b, illegalText)
-	case a.Kind == monitor.System && a.Severity < monitor.Warning:
+	case a.Kind == monitor.System && a.Severity < monitor.Warning && a.Code != CodeRequest:
 		b.WriteString("This is over since the time below:\n\n")
 		fill(&b, "  ", "  ", strings.TrimPrefix(a.Text, clearedPrefix))
 	case a.Kind == monitor.System:
 		opening, more := "Schoolgate reports a problem of its own:", "What to do: "
-		if a.Code == CodeOpened {
+		switch a.Code {
+		case CodeOpened:
 			opening, more = "What the filter refuses has become less:", ""
+		case CodeRequest:
+			opening = "A message for you:"
 		}
 		b.WriteString(opening + "\n\n")
 		fill(&b, "  ", "  ", a.Text)

@@ -178,7 +178,7 @@ func (b *Book) fold(e Entry) {
 				c.EndedAs = Lapsed
 			}
 		}
-	case KindProposed, KindConfiguration, KindLists, KindOpened, KindCut, KindAcknowledged:
+	case KindProposed, KindConfiguration, KindLists, KindOpened, KindAnswered, KindCut, KindAcknowledged:
 	}
 }
 
@@ -240,6 +240,17 @@ func (b *Book) Changes() []*Change { return slices.Clone(b.changes) }
 
 // Entries gives all lines that can be read, in their order.
 func (b *Book) Entries() []Entry { return slices.Clone(b.entries) }
+
+// Answer gives the line that says what became of a request of the block page, which was made at a time: numbers begin again
+// when the record had to be begun anew.
+func (b *Book) Answer(request int64, at time.Time) (Entry, bool) {
+	for _, e := range slices.Backward(b.entries) {
+		if e.Kind == KindAnswered && e.Asked == request && !e.At.Before(at.Truncate(time.Millisecond)) {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
 
 // Active is the changes in force at now, in the order in which they came into force.
 func (b *Book) Active(now time.Time) []*Change {

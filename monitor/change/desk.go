@@ -199,6 +199,24 @@ func (d *Desk) Acknowledge(by, why string, heads []monitor.Head) (*Book, error) 
 	})
 }
 
+// Answer writes down what became of a request of the block page: why says what was done. It changes nothing of the filter.
+func (d *Desk) Answer(r monitor.Request, by, why string) error {
+	who, err := d.person(by)
+	if err != nil {
+		return err
+	}
+	if why, err = d.text("--why", why, true); err != nil {
+		return err
+	}
+	_, err = d.Log.Update(func(b *Book, _ time.Time) ([]Entry, error) {
+		if e, ok := b.Answer(r.ID, r.At); ok {
+			return nil, refuse("schoolgate requests --all shows what was answered", "request %d was answered by %s already", r.ID, e.By)
+		}
+		return []Entry{{Kind: KindAnswered, Asked: r.ID, By: who.Name, Role: d.role(who), Via: d.Via, Why: why}}, nil
+	})
+	return err
+}
+
 // add writes what decide gives, and returns the change that it is about.
 func (d *Desk) add(decide func(b *Book, now time.Time) (Entry, error)) (*Change, error) {
 	var e Entry

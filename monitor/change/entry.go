@@ -24,6 +24,7 @@ const (
 	KindConfiguration Kind = "configuration" // the file was changed, seen at a start or reload
 	KindLists         Kind = "lists"         // a version of a list was accepted, refused or reverted by a person
 	KindOpened        Kind = "opened"        // names that are sealed for the safeguarding lead were opened
+	KindAnswered      Kind = "answered"      // a request of the block page was dealt with
 	KindCut           Kind = "cut"           // an end that was no whole line was cut off
 	KindAcknowledged  Kind = "acknowledged"  // a person knows that the log before this line is not whole
 )
@@ -35,6 +36,7 @@ type Entry struct {
 	Kind   Kind          `json:"kind"`
 	Change int           `json:"change,omitempty"` // the number of the line that proposed it
 	What   *What         `json:"what,omitempty"`   // KindProposed
+	Asked  int64         `json:"asked,omitempty"`  // KindAnswered: the number of the request
 	By     string        `json:"by,omitempty"`
 	Role   string        `json:"role,omitempty"`
 	Via    string        `json:"via,omitempty"` // the account that did it

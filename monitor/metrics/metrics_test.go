@@ -39,6 +39,7 @@ func testSources() Sources {
 		},
 		Dropped: func() uint64 { return 7 },
 		Panics:  func() uint64 { return 0 },
+		Page:    func() map[string]uint64 { return map[string]uint64{"closed": 3} },
 		Config:  func() Config { return Config{OK: true, Loaded: noon} },
 		Conditions: func(time.Time) []monitor.Condition {
 			c := monitor.Condition{Code: "lists.stale", Severity: monitor.Warning}

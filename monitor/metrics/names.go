@@ -59,6 +59,7 @@ const (
 	mailFailures
 	listenDropped
 	panics
+	pageRequests
 	configOK
 	configTime
 	conditions
@@ -98,6 +99,7 @@ var table = [lastMetric]Metric{
 	mailFailures:     {"schoolgate_mail_failures_total", "counter", "Attempts to send mail that did not work.", nil},
 	listenDropped:    {"schoolgate_listen_dropped_total", "counter", "Queries dropped unanswered because too many were in flight.", nil},
 	panics:           {"schoolgate_panics_total", "counter", "Queries that met a programming error and were answered with SERVFAIL.", nil},
+	pageRequests:     {"schoolgate_page_requests_total", "counter", "Requests for the block page, by what became of them (closed: it was shown for a refused site; elsewhere: the site is not refused; asked, limited, failed, invalid: somebody asked for a site to be looked at).", []string{"outcome"}},
 	configOK:         {"schoolgate_config_last_reload_successful", "gauge", "1 when the last load of the configuration worked, else 0: the one before is in force.", nil},
 	configTime:       {"schoolgate_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration was last loaded with success.", nil},
 	conditions:       {"schoolgate_health_conditions", "gauge", "Conditions of health that hold now, by severity (info, notice, warning, critical).", []string{"severity"}},

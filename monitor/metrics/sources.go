@@ -19,6 +19,7 @@ type Sources struct {
 	Alerts     func() Alerts
 	Dropped    func() uint64 // queries that the listeners dropped
 	Panics     func() uint64
+	Page       func() map[string]uint64 // requests for the block page, by outcome
 	Config     func() Config
 	Conditions func(now time.Time) []monitor.Condition
 }
@@ -118,6 +119,11 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Panics != nil {
 		e.put(panics, float64(s.Panics()))
+	}
+	if s.Page != nil {
+		for outcome, n := range s.Page() {
+			e.put(pageRequests, float64(n), outcome)
+		}
 	}
 	if s.Config != nil {
 		v := s.Config()

@@ -41,6 +41,7 @@ type count struct {
 	gaps      []monitor.Gap
 	alerts    []monitor.Alert
 	alertsCut bool
+	requests  []monitor.Request
 
 	order []int // kinds, gravest first
 }

@@ -44,6 +44,28 @@ func (c *count) alertsTable() table {
 	return t
 }
 
+// requestsTable is what people asked for on the block page. Who they were stays on the box: a review is passed around.
+func (c *count) requestsTable() table {
+	t := table{
+		ID: "requests", Caption: "Asked for on the block page", Keys: 1, Empty: "Nobody asked for a site to be looked at.",
+		Head: []column{col("Number"), col("When"), col("Site"), col("Refused as"), col("Group"), col("Says to be"), col("Answered"), col("What was done")},
+		Note: "Nobody has checked who asked.",
+	}
+	if len(c.requests) > maxRequests {
+		t.Note += fmt.Sprintf(" Only the newest %d are shown.", maxRequests)
+	}
+	for _, r := range c.requests[:min(len(c.requests), maxRequests)] {
+		when := text("not yet")
+		if !r.Answered.IsZero() {
+			when = momentCell(r.Answered, c.cal.loc)
+		}
+		t.Rows = append(t.Rows, []cell{
+			num(r.ID), momentCell(r.At, c.cal.loc), text(r.Site), text(orNone(r.Reason, "–")), text(r.Group), text(r.Role), when, text(orNone(r.Answer, "–")),
+		})
+	}
+	return t
+}
+
 // changesTable is what people changed; what lists changed by themselves stands apart, or it would hide this.
 func (c *count) changesTable() table {
 	t := table{

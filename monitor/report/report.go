@@ -20,6 +20,7 @@ type Source interface {
 	Changes(ctx context.Context, from, to time.Time) ([]monitor.Change, error)
 	Gaps(ctx context.Context, from, to time.Time) ([]monitor.Gap, error)
 	Alerts(ctx context.Context, from, to time.Time, limit int) ([]monitor.Alert, error)
+	Requests(ctx context.Context, from, to time.Time) ([]monitor.Request, error)
 }
 
 // Span is the stretch that a report is about.
@@ -83,6 +84,7 @@ const (
 	maxNames    = 1 << 15 // refused names, each by reason
 	maxPairs    = 1 << 16 // a device and a site that it was refused
 	maxAlerts   = 200
+	maxRequests = 200
 )
 
 // Report is one review, ready to be written. It is immutable.
@@ -142,6 +144,9 @@ func Build(ctx context.Context, src Source, span Span, site Site) (*Report, erro
 	}
 	if c.alertsCut = len(c.alerts) > maxAlerts; c.alertsCut {
 		c.alerts = c.alerts[:maxAlerts]
+	}
+	if c.requests, err = src.Requests(ctx, span.From, span.To); err != nil {
+		return nil, fmt.Errorf("reading requests: %w", err)
 	}
 	c.finish()
 	return &Report{totals: c.totals(), page: c.page(span)}, nil

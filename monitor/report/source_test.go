@@ -23,7 +23,9 @@ type memory struct {
 	changes []monitor.Change
 	gaps    []monitor.Gap
 	alerts  []monitor.Alert
-	err     error
+
+	requests []monitor.Request
+	err      error
 }
 
 func (m *memory) Tally(_ context.Context, from, to time.Time, loc *time.Location, yield func(record.Tally) error) error {
@@ -45,6 +47,10 @@ func (m *memory) Gaps(context.Context, time.Time, time.Time) ([]monitor.Gap, err
 
 func (m *memory) Alerts(_ context.Context, _, _ time.Time, limit int) ([]monitor.Alert, error) {
 	return m.alerts[:min(limit, len(m.alerts))], nil
+}
+
+func (m *memory) Requests(context.Context, time.Time, time.Time) ([]monitor.Request, error) {
+	return m.requests, nil
 }
 
 func london(t testing.TB) *time.Location {

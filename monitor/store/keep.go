@@ -60,6 +60,7 @@ func (s *Store) retainMain(ctx context.Context, border time.Time) error {
 		for _, text := range []string{
 			"DELETE FROM alerts WHERE last < ?", // and their mails
 			"DELETE FROM hits WHERE last < ?",
+			"DELETE FROM requests WHERE at < ?",
 			`DELETE FROM gaps WHERE "to" < ?`,
 			"DELETE FROM runs WHERE beat < ? AND id < (SELECT max(id) FROM runs)",
 		} {
