@@ -29,28 +29,24 @@ func appendLook(dst, label []byte) []byte {
 	return dst
 }
 
-// appendInternational appends how a label in Punycode looks to who reads Latin letters; ok is false when it holds others.
-func appendInternational(dst []byte, label string) (_ []byte, ok bool) {
+// latin is how a label in Punycode looks to who reads Latin letters; ok is false when it holds others.
+func latin(label string) (plain []byte, ok bool) {
 	text, err := idna.Punycode.ToUnicode(label)
 	if err != nil || text == label {
-		return dst, false
+		return nil, false
 	}
-	var plain []byte
 	for _, r := range norm.NFKD.String(text) {
-		switch latin, known := confusable[r]; {
+		switch l, known := confusable[r]; {
 		case r < utf8.RuneSelf:
 			plain = append(plain, byte(r))
 		case known:
-			plain = append(plain, latin...)
+			plain = append(plain, l...)
 		case r >= 0x300 && r < 0x370: // a mark above or below the letter before it
 		default:
-			return dst, false
+			return nil, false
 		}
 	}
-	if len(plain) > cap(dst)-len(dst) {
-		return dst, false
-	}
-	return appendLook(dst, plain), true
+	return plain, true
 }
 
 // confusable gives the Latin letters that others look like: what of Unicode's confusables (UTS 39) can stand in a name, and

@@ -167,23 +167,21 @@ func (b *book) label(label []byte) (hit Hit, ok bool) {
 	if len(label) < leastHomograph || b.labels[string(label)] || b.innocent[string(label)] {
 		return hit, false
 	}
-	var buf [4 * domain.MaxLabel]byte
-	look := buf[:0]
 	if len(label) > 4 && string(label[:4]) == "xn--" {
-		if look, ok = appendInternational(look, string(label)); !ok {
+		if label, ok = latin(string(label)); !ok {
 			return hit, false
 		}
-	} else if len(label) > b.longest+1+b.longest/2 {
-		return hit, false
-	} else {
-		look = appendLook(look, label)
 	}
-	if i, found := b.looks[string(look)]; found && len(b.known[i].label) >= leastHomograph {
+	if len(label) > 2*b.longest { // two letters can look like one
+		return hit, false
+	}
+	var buf [domain.MaxLabel]byte
+	if i, found := b.looks[string(appendLook(buf[:0], label))]; found {
 		hit = b.known[i].Hit
 		hit.Kind = Homograph
 		return hit, true
 	}
-	if i, found := b.near(look); found {
+	if i, found := b.near(label); found {
 		return b.known[i].Hit, true
 	}
 	return hit, false
@@ -195,8 +193,8 @@ func (b *book) near(label []byte) (uint16, bool) {
 	if len(label) < leastMisspelt-1 || len(label) > b.longest+1 {
 		return 0, false
 	}
-	for _, i := range b.nearly[string(label)] {
-		return i, true
+	if all := b.nearly[string(label)]; len(all) > 0 {
+		return all[0], true
 	}
 	var buf [domain.MaxLabel]byte
 	for k := range label {

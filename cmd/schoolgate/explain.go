@@ -12,6 +12,7 @@ import (
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/catalogue"
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/lookalike"
 	"schoolgate/config"
 	"schoolgate/monitor/change"
 	"schoolgate/monitor/device"
@@ -33,6 +34,7 @@ type explanation struct {
 	Service  string        `json:"service,omitempty"` // of the catalogue; "" for a name of the illegal tier
 	Wrapped  bool          `json:"wrapped,omitempty"` // a name that this one carries decided
 	Exempt   bool          `json:"exempt_target,omitempty"`
+	Like     string        `json:"looks_like,omitempty"` // a well-known name that is blocked
 	Steps    []explainStep `json:"steps"`
 }
 
@@ -188,6 +190,9 @@ func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.C
 	if v.Action == query.Rewrite {
 		x.Target = v.Target.String()
 	}
+	if hit, ok := lookalike.FindName(name); ok && !v.Rule.Withheld() {
+		x.Like = fmt.Sprintf("%s (%s), category %s", hit.Of, hit.Kind, hit.Category)
+	}
 	if s, ok := catalogue.Of(string(name)); ok && v.Rule != query.Illegal {
 		x.Service = s.ID
 	}
@@ -195,6 +200,14 @@ func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.C
 		x.Steps = append(x.Steps, explainStep(s))
 	}
 	return x, nil
+}
+
+// likeLine is said of a name that looks like a blocked one.
+func likeLine(like string) string {
+	if like == "" {
+		return ""
+	}
+	return "It looks like " + like + ": answers.lookalikes says what becomes of such names."
 }
 
 // exemptLine is said of a name that pack.Targets or the configuration holds.
@@ -218,6 +231,9 @@ func (x *explanation) print(w io.Writer, loc *time.Location) error {
 		}
 	}
 	if line := serviceLine(x.Service); line != "" {
+		fmt.Fprintln(&b, line)
+	}
+	if line := likeLine(x.Like); line != "" {
 		fmt.Fprintln(&b, line)
 	}
 	if x.Exempt {

@@ -177,6 +177,9 @@ func (q *inquiry) advise() {
 	if line := serviceLine(q.Groups[0].Service); line != "" {
 		q.Advice = append(q.Advice, line)
 	}
+	if line := likeLine(q.Groups[0].Like); line != "" {
+		q.Advice = append(q.Advice, line)
+	}
 	if q.Groups[0].Exempt {
 		q.Advice = append(q.Advice, exemptLine)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/lookalike"
 	"schoolgate/monitor/record"
 	"schoolgate/resolver/query"
 	"schoolgate/resolver/wire"
@@ -29,6 +31,7 @@ func runLog(ctx context.Context, c *call) error {
 	limit := f.Int("limit", 100, "")
 	format := f.String("format", "table", "")
 	asJSON := f.Bool("json", false, "")
+	alike := f.Bool("lookalike", false, "")
 	rest, err := parse(f, c.args)
 	if err != nil {
 		return err
@@ -71,8 +74,12 @@ func runLog(ctx context.Context, c *call) error {
 	}
 	defer s.Close()
 	n := 0
-	err = s.Search(ctx, filter, func(r record.Row) error { n++; return w.write(r) })
-	if err != nil {
+	write := func(r record.Row) error { n++; return w.write(r) }
+	if *alike {
+		filter.Limit = 0 // of those that look like others
+		write = lookalikes(write, func() bool { return n == *limit })
+	}
+	if err := s.Search(ctx, filter, write); err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("searching the record: %w", err)
 	}
 	if err := w.flush(); err != nil {
@@ -85,6 +92,40 @@ func runLog(ctx context.Context, c *call) error {
 		fmt.Fprintf(c.stderr, "schoolgate: showing the newest %d rows\nhint: --limit 0 shows all\n", n)
 	}
 	return nil
+}
+
+// errEnough ends a search.
+var errEnough = errors.New("enough rows")
+
+// lookalikes passes on the rows of names that look like well-known blocked ones, with what they look like in place of a
+// list, until there are enough.
+func lookalikes(write func(record.Row) error, enough func() bool) func(record.Row) error {
+	seen := map[string]string{}
+	return func(r record.Row) error {
+		like, known := seen[r.Name]
+		if !known {
+			if hit, ok := lookalike.FindName(domain.Name(r.Name)); ok {
+				like = "like " + hit.Of.String()
+			}
+			if len(seen) >= maxSeen {
+				clear(seen)
+			}
+			seen[r.Name] = like
+		}
+		if like == "" {
+			return nil
+		}
+		if r.List == "" || r.Rule == query.Lookalike {
+			r.List = like
+		}
+		if err := write(r); err != nil {
+			return err
+		}
+		if enough() {
+			return errEnough
+		}
+		return nil
+	}
 }
 
 // namePattern brings the name of a search into canonical form; * stays.

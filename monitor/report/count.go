@@ -32,6 +32,7 @@ type count struct {
 	names   *sketch[nameKey, nameSums]
 	pairs   *sketch[pairKey, pairSums]
 	steered map[string]*nameSums
+	alike   alike
 	illegal map[illegalKey]int64
 
 	lastName string // the site of the last name, as names often come again
@@ -155,6 +156,7 @@ func (c *count) add(t record.Tally) error {
 	case query.Rewrite:
 		c.steer(d, t)
 	case query.Allow:
+		c.liken(d, t)
 	}
 	return nil
 }

@@ -96,6 +96,8 @@ func (k kind) label() string {
 		return "Blocked upstream"
 	case query.Rebinding:
 		return "Public names with local addresses"
+	case query.Lookalike:
+		return "Names that look like blocked ones"
 	case query.Category:
 		return "A list without a category"
 	default:
@@ -139,6 +141,8 @@ func (k kind) what() string {
 		return "Browsers and systems asking on their own whether they may use another DNS service. Refusing it keeps them on the filter; it is no sign of intent."
 	case query.IllegalURL:
 		return "Whole hosts refused because the illegal tier lists single pages of them, as the safeguarding lead approved. Their names are never kept."
+	case query.Lookalike:
+		return "Names that look like a well-known blocked one, which the configuration says to refuse."
 	case query.Category:
 		return "Names of a list that had no category."
 	case query.BlockedUpstream:

@@ -29,6 +29,7 @@ type page struct {
 	Totals, Categories, GroupKinds, Groups, Weeks, WeekKinds, Days  table
 	Illegal, Devices, Repeats, DeviceKinds, Silent                  table
 	Names, Overblocked, Steered, Requests, Alerts, Changes, Updates table
+	Alike                                                           table
 	Gaps, SilentDays, Lists, Policy                                 table
 	WeekChart, DayChart                                             chart
 	KindCharts                                                      []chart
@@ -55,7 +56,7 @@ type page struct {
 func (p *page) tables() []*table {
 	return []*table{
 		&p.Totals, &p.Categories, &p.GroupKinds, &p.Groups, &p.Illegal, &p.Devices, &p.Repeats, &p.Silent, &p.Names, &p.Overblocked, &p.Requests,
-		&p.Steered, &p.Alerts, &p.Changes, &p.Updates, &p.Gaps, &p.SilentDays, &p.Policy, &p.Lists, &p.Weeks, &p.WeekKinds, &p.Days, &p.DeviceKinds,
+		&p.Steered, &p.Alike, &p.Alerts, &p.Changes, &p.Updates, &p.Gaps, &p.SilentDays, &p.Policy, &p.Lists, &p.Weeks, &p.WeekKinds, &p.Days, &p.DeviceKinds,
 	}
 }
 
@@ -70,7 +71,7 @@ func (c *count) page(span Span) page {
 		Totals: c.totalsTable(), Categories: c.kindsTable(), GroupKinds: c.groupKindsTable(), Groups: c.groupsTable(),
 		Weeks: c.weeksTable(weeks), WeekKinds: c.weekKindsTable(weeks), Days: c.daysTable(), Illegal: c.illegalTable(),
 		Devices: c.devicesTable(order), Repeats: c.repeatsTable(repeats), DeviceKinds: c.deviceKindsTable(order), Silent: c.silentTable(),
-		Names: c.namesTable(), Overblocked: c.candidatesTable(wrong), Steered: c.steeredTable(), Requests: c.requestsTable(), Alerts: c.alertsTable(),
+		Names: c.namesTable(), Overblocked: c.candidatesTable(wrong), Steered: c.steeredTable(), Requests: c.requestsTable(), Alike: c.alikeTable(), Alerts: c.alertsTable(),
 		Changes: c.changesTable(), Updates: c.updatesTable(), Gaps: c.gapsTable(), SilentDays: c.silentDaysTable(),
 		Lists: c.listsTable(), Policy: c.policyTable(),
 		WeekChart: c.weekChart(weeks), DayChart: c.dayChart(weeks), KindCharts: c.kindCharts(weeks),

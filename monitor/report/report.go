@@ -42,6 +42,7 @@ type Site struct {
 	Default   string   // the group of unknown devices
 	Devices   []string // names in the configuration
 	Alerting  []string // categories that alert
+	Alike     bool     // whether to look for names that look like blocked ones
 	Lists     []List
 	Tier      []string      // who enforces the illegal tier and when that was last proven, a sentence each without its full stop
 	Flush     time.Duration // the most that a power cut or crash loses of what was answered; 0 when not known
@@ -65,6 +66,7 @@ func NewSite(cfg *config.Config, version string, now time.Time) Site {
 	s := Site{
 		Name: cfg.Site.Name, Version: version, Made: now, Retention: cfg.Store.Retention.Std(), Flush: cfg.Store.Flush.Std(),
 		Groups: cfg.Groups, Default: cfg.Policy.DefaultGroup, Alerting: cfg.Alerts.Categories,
+		Alike: cfg.Answers.Lookalikes != config.LookalikesOff,
 	}
 	for _, d := range cfg.Devices {
 		s.Devices = append(s.Devices, d.Name)

@@ -14,6 +14,7 @@ const (
 	repeatRows  = 50
 	nameRows    = 60
 	steeredRows = 40
+	alikeRows   = 40
 	illegalRows = 200
 	groupCols   = 6
 	kindCols    = 8

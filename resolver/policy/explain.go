@@ -69,7 +69,7 @@ func (p *Policy) steps(now time.Time, client uint8, w *domain.Wire, name domain.
 	for n, title := range titles {
 		s := Step{Number: n + 1, Title: title, Finding: "no match"}
 		s.Matched = ruleOf[n] == v.Rule || ruleOf[n] == query.Bypass && v.Rule == query.SafeSearch ||
-			ruleOf[n] == query.Illegal && v.Rule == query.IllegalURL
+			ruleOf[n] == query.Illegal && v.Rule == query.IllegalURL || ruleOf[n] == query.Category && v.Rule == query.Lookalike
 		if s.Matched {
 			s.Finding = p.finding(g, v)
 		}
@@ -149,6 +149,8 @@ func (p *Policy) finding(g *group, v query.Verdict) string {
 		return "not among the approved names of the group " + g.name
 	case query.Category:
 		return "held by the list " + v.List + ", category " + v.Category
+	case query.Lookalike:
+		return "looks like " + v.List + ", category " + v.Category
 	case query.Bypass:
 		return "a name that leads devices past the filter"
 	case query.SafeSearch:

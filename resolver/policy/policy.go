@@ -12,6 +12,7 @@ import (
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/catalogue"
 	"schoolgate/blocklist/domain"
+	"schoolgate/blocklist/lookalike"
 	"schoolgate/blocklist/pack"
 	"schoolgate/blocklist/sealed"
 	"schoolgate/config"
@@ -25,7 +26,8 @@ type Policy struct {
 	tier    *sealed.Set // the illegal tier
 	stopAll bool
 	groups  []group
-	lists   []listed // by bit
+	lists   []listed                  // by bit
+	alike   map[string]blocklist.Mask // the lists of each category, when names that look like one of it are refused; else nil
 	loc     *time.Location
 
 	own      *blocklist.Set // the setting's and the groups' own names, the schools pack, canaries and safe-search names, and so on: see the own bits
@@ -97,6 +99,9 @@ func Compile(cfg *config.Config, set *blocklist.Set, categories map[string]strin
 			m.Add(i)
 			byCategory[c] = m
 		}
+	}
+	if cfg.Answers.Lookalikes == config.LookalikesBlock {
+		p.alike = byCategory
 	}
 	for i, g := range cfg.Groups {
 		p.groups = append(p.groups, compileGroup(g, byCategory, ownGroups+3*i))
@@ -267,7 +272,8 @@ func textOf(names []domain.Name) []string {
 //  4. the setting's own allow list, and the group's;
 //  5. in an allow-only group, an approved name is allowed and every other is blocked;
 //  6. what the UK schools pack holds is refused by no category list; rule 8 still holds for it;
-//  7. category lists, by group and hour;
+//  7. category lists, by group and hour; behind rule 8, and where the configuration says so, names that look like a
+//     well-known one of a category that is refused;
 //  8. bypass signals are refused and search engines are steered to their safe form;
 //  9. everything else is allowed.
 //
@@ -321,6 +327,11 @@ func (p *Policy) decide(now time.Time, g *group, name *blocklist.Key, own, hits 
 	if own.Has(ownSpecial) || isESNI(name.Wire()) { // 8
 		if v, ok := p.special(g, name.Wire()); ok {
 			return v
+		}
+	}
+	if p.alike != nil && verdict.Rule == query.Default { // 7
+		if hit, ok := lookalike.Find(name.Wire()); ok && !p.alike[hit.Category].And(g.blocked(now, p.loc)).Empty() {
+			return query.Verdict{Action: query.Block, Rule: query.Lookalike, Category: hit.Category, List: string(hit.Of)}
 		}
 	}
 	return verdict

@@ -42,7 +42,7 @@ type Verdict struct {
 	Action   Action
 	Rule     Rule
 	Category string      // of the list that decided; "" when no list did
-	List     string      // the list that decided, or the server of BlockedUpstream; "" when neither did
+	List     string      // the list that decided, the server of BlockedUpstream, the name of Lookalike; "" when none did
 	Target   domain.Name // Rewrite: the name whose addresses are given instead
 	Pages    string      // a list of the illegal tier that lists pages of this host, which are passed; "" for none. Counted, never kept
 	Cloaked  bool        // a CNAME, HTTPS or SVCB target in the answer was judged, not the question itself
@@ -96,6 +96,8 @@ const (
 	// Found in an upstream's reply, whoever asks.
 	BlockedUpstream // the upstream server refused it by a filter of its own; Verdict.List is that server's name
 	Rebinding       // a public name with an address of the local network
+
+	Lookalike // it looks like a well-known name of a category that the group is refused; Verdict.List is that name
 )
 
 // Withheld says whether the name of a question that this rule decided must be kept nowhere.
@@ -106,7 +108,7 @@ func (r Rule) Found() bool { return r == BlockedUpstream || r == Rebinding }
 
 func (r Rule) String() string { return name(r, ruleNames[:]) }
 
-var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search", "illegal-url", "blocked-upstream", "rebinding"}
+var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search", "illegal-url", "blocked-upstream", "rebinding", "lookalike"}
 
 // Source is where the answer came from.
 type Source uint8
