@@ -9,7 +9,7 @@ PLATFORMS := linux-arm64 linux-armv7 linux-amd64
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test load bench effectiveness race quicklint lint vulncheck cross clean
+.PHONY: help build run demo test load bench effectiveness respdiff race quicklint lint vulncheck cross clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench: build ## measure beside a bare echo and the peers that Debian packages, i
 
 effectiveness: ## measure what deploy/recommended.toml refuses and leaves open (test data in ../shared/data)
 	@$(GO) run ./cmd/effectiveness
+
+respdiff: ## compare the answers to 50,000 names of a real trace with those of Unbound (Debian package unbound, test data in ../shared/data)
+	SCHOOLGATE_RESPDIFF=1 $(GO) test -count=1 -timeout 30m -run '^TestRespdiff$$' -v ./cmd/schoolgate
 
 race: ## run every test under the race detector
 	$(GO) test -race -short -shuffle=on -timeout 20m $(TESTFLAGS) ./...

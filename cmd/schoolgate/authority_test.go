@@ -54,9 +54,12 @@ func (a *authority) serve(w dns.ResponseWriter, req *dns.Msg) {
 // resolve follows aliases to their end.
 func (a *authority) resolve(m *dns.Msg, name string, qtype uint16) {
 	for range 8 {
-		next := a.alias(m, name, qtype)
+		next := a.alias(m, name)
 		if next == "" {
 			break
+		}
+		if qtype == dns.TypeCNAME {
+			return
 		}
 		name = next
 	}
@@ -64,7 +67,7 @@ func (a *authority) resolve(m *dns.Msg, name string, qtype uint16) {
 }
 
 // alias adds what leads on from a name, and gives where to.
-func (a *authority) alias(m *dns.Msg, name string, qtype uint16) (next string) {
+func (a *authority) alias(m *dns.Msg, name string) (next string) {
 	labels := dns.SplitDomainName(name)
 	if strings.HasSuffix(name, ".arpa.") || len(labels) < 2 {
 		return ""
@@ -86,7 +89,7 @@ func (a *authority) alias(m *dns.Msg, name string, qtype uint16) (next string) {
 	switch n, _ := fmt.Sscanf(name, "hop%d.of%d.alias.example.", &hop, &of); {
 	case n == 2 && hop > 0:
 		next = fmt.Sprintf("hop%d.of%d.alias.example.", hop-1, of)
-	case !inZone(name, "example.") && hashOf(name)%100 < 12 && qtype != dns.TypeCNAME:
+	case !inZone(name, "example.") && hashOf(name)%100 < 12:
 		next = fmt.Sprintf("hop%d.of%d.alias.example.", hashOf(name)>>8%4, hashOf(name)>>16%100000)
 	default:
 		return ""
@@ -124,8 +127,8 @@ func soaOf(name string) dns.RR {
 	labels := dns.SplitDomainName(name)
 	zone := strings.Join(labels[max(0, len(labels)-2):], ".") + "."
 	return &dns.SOA{
-		Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttlOf(name)},
-		Ns:  "ns." + zone, Mbox: "hostmaster." + zone, Serial: 1, Refresh: 7200, Retry: 900, Expire: 1209600, Minttl: ttlOf(name) - 100,
+		Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttlOf(zone)},
+		Ns:  under("ns", zone), Mbox: under("hostmaster", zone), Serial: 1, Refresh: 7200, Retry: 900, Expire: 1209600, Minttl: ttlOf(zone) - 100,
 	}
 }
 
@@ -144,14 +147,14 @@ func (a *authority) data(m *dns.Msg, name string, qtype uint16, h uint64) {
 		}
 	case dns.TypeMX:
 		for i := range 1 + n {
-			add(&dns.MX{Hdr: hdr, Preference: uint16(10 * i), Mx: fmt.Sprintf("mx%d.%s", i, name)})
+			add(&dns.MX{Hdr: hdr, Preference: uint16(10 * i), Mx: under(fmt.Sprintf("mx%d", i), name)})
 		}
 	case dns.TypePTR:
 		add(&dns.PTR{Hdr: hdr, Ptr: fmt.Sprintf("host-%d.isp.example.", h>>8%1e6)})
 	case dns.TypeSRV:
 		add(&dns.SRV{Hdr: hdr, Port: 5060, Target: "sip.isp.example."})
 	case dns.TypeNS:
-		add(&dns.NS{Hdr: hdr, Ns: "ns." + name})
+		add(&dns.NS{Hdr: hdr, Ns: under("ns", name)})
 	case dns.TypeSOA:
 		if soa := soaOf(name); soa.Header().Name == name {
 			add(soa)
@@ -176,3 +179,6 @@ func (a *authority) data(m *dns.Msg, name string, qtype uint16, h uint64) {
 
 // inZone says whether a name is a zone or lies in it.
 func inZone(name, zone string) bool { return dns.IsSubDomain(zone, name) }
+
+// under is a name one label below another.
+func under(label, name string) string { return label + "." + strings.TrimPrefix(name, ".") }
