@@ -19,6 +19,7 @@ type checker struct {
 // Most of what a file may hold; far more than a small school has.
 const (
 	maxListen  = 64
+	maxAllow   = 256
 	maxServers = 16
 	maxGroups  = 40 // the policy can tell no more apart
 	maxDevices = 10000
@@ -69,6 +70,7 @@ func (k *checker) bounded() bool {
 		}
 	}
 	most("dns.listen", len(c.DNS.Listen), maxListen)
+	most("dns.allow", len(c.DNS.Allow), maxAllow)
 	most("dns.forwarders", len(c.DNS.Forwarders), maxListen)
 	most("page.http", len(c.Page.HTTP), maxListen)
 	most("page.contact", len(c.Page.Contact), maxContacts)
@@ -181,6 +183,8 @@ func (k *checker) dns() {
 			k.refusef(path, "write the address that the router asks from", "%v is no address of one router", a)
 		}
 	}
+	k.allow()
+	k.rates()
 	distinct("dns.forwarders", k.c.DNS.Forwarders, func(path string, first int) {
 		k.warnf(path, "leave it out", "%v is here already", k.c.DNS.Forwarders[first])
 	})

@@ -57,10 +57,12 @@ type Site struct {
 	Timezone string `toml:"timezone"` // IANA name; schedules, days and reports follow it
 }
 
-// DNS is where questions are taken. Needs a restart to change.
+// DNS is where questions are taken, and whose. Listen needs a restart to change.
 type DNS struct {
 	Listen     []netip.AddrPort `toml:"listen"`     // UDP and TCP each
+	Allow      []Network        `toml:"allow"`      // who is answered; this machine itself always is
 	Forwarders []netip.Addr     `toml:"forwarders"` // routers whose word on a device's MAC (EDNS option 65001) is believed
+	Limits     Limits           `toml:"limits"`
 }
 
 // HTTP is where metrics and health are served. Needs a restart to change.

@@ -12,7 +12,11 @@ func Default() *Config {
 	with := func(more ...string) []string { return append(append([]string(nil), everyone...), more...) }
 	return &Config{
 		Site: Site{Name: "Example School", Timezone: "Europe/London"},
-		DNS:  DNS{Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}},
+		DNS: DNS{
+			Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")},
+			Allow:  []Network{{Word: NetworkPrivate}, {Word: NetworkOwn}},
+			Limits: Limits{Client: 1000, Network: 4000, Answers: 200, Spare: 128 << 10, Sessions: 1024, ClientSessions: 256},
+		},
 		HTTP: HTTP{Listen: netip.MustParseAddrPort("127.0.0.1:9153")},
 		Upstream: Upstream{
 			Servers: []Server{

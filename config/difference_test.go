@@ -169,6 +169,8 @@ func alter(t *testing.T, v reflect.Value, path string) {
 		*x = netip.MustParseAddrPort("203.0.113.99:99")
 	case *Client:
 		*x = Client{MAC: MAC{9}}
+	case *Network:
+		*x = Network{Prefix: netip.MustParsePrefix("203.0.113.0/24")}
 	case *Server:
 		x.Name = "other.example"
 		x.Kind = ServerTLS

@@ -44,6 +44,8 @@ func wanted(v reflect.Value) string {
 		return "a day of the week"
 	case MAC:
 		return "a hardware address"
+	case Network:
+		return "a network"
 	case netip.Addr:
 		return "an IP address"
 	case netip.AddrPort:
@@ -79,6 +81,8 @@ func wantedHint(v reflect.Value) string {
 		return "write such as 2026-09-01"
 	case TimeOfDay:
 		return `write such as "08:30", with the quotes`
+	case Network:
+		return `write such as "192.0.2.0/24", "private" or "own"`
 	case netip.Addr:
 		return `write such as "192.0.2.1" or "2001:db8::1"`
 	case netip.AddrPort:

@@ -35,6 +35,7 @@ func (a *appliance) meter(lanes int, cfg *config.Config) {
 		},
 		Alerts:  a.meterAlerts,
 		Dropped: func() uint64 { return a.server.Stats().Overloaded },
+		Guard:   a.meterGuard,
 		Panics:  func() uint64 { return a.server.Stats().Panics },
 		Page:    func() map[string]uint64 { return a.page.Count() },
 		Config: func() metrics.Config {
@@ -78,6 +79,19 @@ func (a *appliance) meterLists() (out []metrics.List) {
 		out = append(out, l)
 	}
 	return out
+}
+
+// meterGuard tells what the listeners held back.
+func (a *appliance) meterGuard() metrics.Guard {
+	s := a.server.Stats()
+	return metrics.Guard{
+		Limited: []metrics.Limited{
+			{Limit: "client", Count: s.Limited.Client}, {Limit: "lost", Count: s.Limited.Lost}, {Limit: "stream", Count: s.Limited.Stream},
+			{Limit: "network", Count: s.Limited.Network}, {Limit: "answers", Count: s.Limited.Answers}, {Limit: "spare", Count: s.Limited.Spare},
+			{Limit: "sessions", Count: s.TCPEnded}, {Limit: "client_sessions", Count: s.TCPRefused},
+		},
+		OutsideAsked: s.Outside.Questions, OutsideClosed: s.Outside.Connections, Sessions: s.TCPOpen,
+	}
 }
 
 func (a *appliance) meterAlerts() metrics.Alerts {

@@ -87,6 +87,7 @@ func (a *appliance) reload(ctx context.Context) {
 	a.standing.Store(&stand)
 	a.asking.Store(ask)
 	a.resolver.Swap(state)
+	a.guard(next)
 	a.alerts.Set(alertSettings(next))
 	a.heedKey(next)
 	a.label(next)

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -66,6 +65,7 @@ type appliance struct {
 	cache      *cache.Cache
 	resolver   *resolver.Resolver
 	server     *listen.Server
+	access     *listen.Access
 	pages      *health.Server // nil when none are served
 	page       *notice.Handler
 	pageServer *notice.Server
@@ -75,6 +75,7 @@ type appliance struct {
 	asking  atomic.Pointer[asker]         // in force
 	outcome atomic.Pointer[loading]       // of the last time that a configuration was read
 	losses  losses
+	burdens burdens
 	proof   proof // of the illegal tier
 	trust   atomic.Pointer[reference.Trust]
 
@@ -151,7 +152,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.alerts.Mailed = a.sender.Wake
 	a.refs = reference.New(a.store, part(a.log, "references"))
 	a.checks = &health.Checks{Parts: []health.Check{
-		a.filterConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.clockConditions, a.configConditions, a.changeConditions, a.pageConditions, a.alerts.Health, a.sender.Health,
+		a.filterConditions, a.guardConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.clockConditions, a.configConditions, a.changeConditions, a.pageConditions, a.alerts.Health, a.sender.Health,
 	}}
 	a.alerts.Conditions = a.checks.Conditions
 	a.meter(lanes, cfg)
@@ -190,9 +191,13 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.resolver = resolver.New(a.cache, first)
 	defer a.resolver.Close()
 
-	// The sockets.
+	// The sockets, and who may ask.
+	a.access = &listen.Access{Log: part(a.log, "dns")}
+	if err := a.access.Refresh(); err != nil {
+		a.log.Warn("networks of this machine unknown, only those that dns.allow names are answered", "error", err)
+	}
 	a.server = &listen.Server{
-		Addrs: cfg.DNS.Listen, Inline: a.resolver.Inline, Resolve: a.resolver.Resolve, Done: a.done, Shared: a.forwards,
+		Addrs: cfg.DNS.Listen, Inline: a.resolver.Inline, Resolve: a.resolver.Resolve, Done: a.done, Standing: a.access.Standing,
 		PerAddr: cores, Log: part(a.log, "dns"),
 	}
 	if err := a.server.Listen(); err != nil {
@@ -202,6 +207,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 		}
 		return err
 	}
+	a.guard(cfg)
 	if cfg.HTTP.Listen.IsValid() {
 		h := &health.Handler{Checks: a.checks, Ready: a.notReady, Metrics: a.metrics.Handler()}
 		if a.pages, err = health.Listen(cfg.HTTP.Listen, h.Mux(), part(a.log, "http")); err != nil {
@@ -224,6 +230,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 
 	front, fctx := errgroup.WithContext(ctx)
 	front.Go(func() error { return a.server.Run(fctx) })
+	front.Go(func() error { return a.access.Run(fctx) })
 	if a.pages != nil {
 		front.Go(func() error { return a.pages.Run(fctx) })
 	}
@@ -284,11 +291,6 @@ func (a *appliance) heed(ctx context.Context, told <-chan os.Signal) error {
 			}
 		}
 	}
-}
-
-// forwards says whether an address is a router's that asks for many devices.
-func (a *appliance) forwards(addr netip.Addr) bool {
-	return slices.Contains(a.cfg.Load().DNS.Forwarders, addr)
 }
 
 // part is the log of one part of the program.

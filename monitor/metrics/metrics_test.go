@@ -38,6 +38,9 @@ func testSources() Sources {
 			return Alerts{Opened: map[monitor.Kind]uint64{monitor.Illegal: 2}, Unsent: 1, Oldest: time.Now().Add(-time.Minute)}
 		},
 		Dropped: func() uint64 { return 7 },
+		Guard: func() Guard {
+			return Guard{Limited: []Limited{{"client", 3}, {"spare", 4}}, OutsideAsked: 5, OutsideClosed: 6, Sessions: 7}
+		},
 		Panics:  func() uint64 { return 0 },
 		Page:    func() map[string]uint64 { return map[string]uint64{"closed": 3} },
 		Config:  func() Config { return Config{OK: true, Loaded: noon} },

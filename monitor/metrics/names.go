@@ -58,6 +58,9 @@ const (
 	mailSent
 	mailFailures
 	listenDropped
+	listenLimited
+	listenOutside
+	listenSessions
 	panics
 	pageRequests
 	configOK
@@ -98,6 +101,9 @@ var table = [lastMetric]Metric{
 	mailSent:         {"schoolgate_mail_sent_total", "counter", "Mails that the mail server has taken.", nil},
 	mailFailures:     {"schoolgate_mail_failures_total", "counter", "Attempts to send mail that did not work.", nil},
 	listenDropped:    {"schoolgate_listen_dropped_total", "counter", "Queries dropped unanswered because too many were in flight.", nil},
+	listenLimited:    {"schoolgate_listen_limited_total", "counter", "What was over a limit, by limit: questions over UDP (client; lost: of these, those dropped unanswered), over streams (stream), of networks without proof (network); answers that said the same too often (answers) or were too long for what came (spare); connections ended for a newcomer (sessions) or refused (client_sessions).", []string{"limit"}},
+	listenOutside:    {"schoolgate_listen_outside_total", "counter", "Questions and connections of networks that dns.allow does not name.", []string{"kind"}},
+	listenSessions:   {"schoolgate_listen_sessions", "gauge", "Connections open now, over TCP and what is above it.", nil},
 	panics:           {"schoolgate_panics_total", "counter", "Queries that met a programming error and were answered with SERVFAIL.", nil},
 	pageRequests:     {"schoolgate_page_requests_total", "counter", "Requests for the block page, by what became of them (closed: it was shown for a refused site; elsewhere: the site is not refused; asked, limited, failed, invalid: somebody asked for a site to be looked at).", []string{"outcome"}},
 	configOK:         {"schoolgate_config_last_reload_successful", "gauge", "1 when the last load of the configuration worked, else 0: the one before is in force.", nil},

@@ -18,6 +18,7 @@ type Sources struct {
 	Journal    func() Journal
 	Alerts     func() Alerts
 	Dropped    func() uint64 // queries that the listeners dropped
+	Guard      func() Guard
 	Panics     func() uint64
 	Page       func() map[string]uint64 // requests for the block page, by outcome
 	Config     func() Config
@@ -43,6 +44,19 @@ type List struct {
 	Name    string
 	Entries int
 	Fetched time.Time // zero: never, as for a list that is built in
+}
+
+// Guard is what the listeners held back.
+type Guard struct {
+	Limited                     []Limited
+	OutsideAsked, OutsideClosed uint64 // questions and connections of networks that are not answered
+	Sessions                    int    // open now
+}
+
+// Limited is how often one limit held somebody back.
+type Limited struct {
+	Limit string // a closed set of words
+	Count uint64
 }
 
 // Journal is the state of the record's way to disk.
@@ -116,6 +130,15 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Dropped != nil {
 		e.put(listenDropped, float64(s.Dropped()))
+	}
+	if s.Guard != nil {
+		v := s.Guard()
+		for _, l := range v.Limited {
+			e.put(listenLimited, float64(l.Count), l.Limit)
+		}
+		e.put(listenOutside, float64(v.OutsideAsked), "question")
+		e.put(listenOutside, float64(v.OutsideClosed), "connection")
+		e.put(listenSessions, float64(v.Sessions))
 	}
 	if s.Panics != nil {
 		e.put(panics, float64(s.Panics()))

@@ -184,7 +184,12 @@ func TestTooManyInFlight(t *testing.T) {
 			s, addr := serving(t, a, localhost, func(s *Server) {
 				s.portable = loop.portable
 				s.Limits = Limits{InFlight: 10, PerClient: 4}
-				s.Shared = func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.3") }
+				s.Standing = func(a netip.Addr) Standing {
+					if a == netip.MustParseAddr("127.0.0.3") {
+						return Shared
+					}
+					return Ordinary
+				}
 			})
 			flood := func(from string, n int) *net.UDPConn {
 				c, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(from+":0")), net.UDPAddrFromAddrPort(addr))

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"schoolgate/resolver/query"
-	"schoolgate/resolver/wire"
 )
 
 // batchSize is how many packets one call reads or sends at most. The gain is nearly all there at 32, and the buffers of a
@@ -44,6 +43,9 @@ type batch struct {
 // yieldEvery is less than the time after which the runtime takes a processor away from a goroutine that did not yield
 // (10 ms): in a loop of system calls it would do so, and look for more, many thousand times a second.
 const yieldEvery = 4 * time.Millisecond
+
+// nobody is whose an answer is that is not recorded.
+const nobody = -1
 
 // run answers packets until the socket is stopped.
 func (b *batch) run(ctx context.Context) {
@@ -114,20 +116,25 @@ func (b *batch) serve(ctx context.Context, n int) {
 	for i := range n {
 		h := &b.in[i].Hdr
 		q := &b.q[i]
-		begin(q, start, l.number, query.UDP, b.client(i))
+		client := b.client(i)
+		begin(q, start, l.number, query.UDP, client)
 		req := whole(b.req[i][:b.in[i].Len], h.Flags&unix.MSG_TRUNC != 0)
-		resp, what := l.s.first(q, req, b.resp[i][:0])
+		st := l.s.standing(client)
+		resp, what := l.s.arrived(q, st, req, b.resp[i][:0])
 		switch what {
 		case answered:
-			if len(resp) == 0 {
+			if resp = l.s.forUDP(q, client, st, req, resp); len(resp) == 0 {
 				l.s.finish(q, nil, start)
 				break
 			}
 			order[b.to] = i
-			b.reply(i, wire.Fit(resp, &q.Question))
+			b.reply(i, resp)
+		case told:
+			order[b.to] = nobody
+			b.reply(i, resp)
 		case missed:
 			source := b.source(i)
-			l.handOver(ctx, q, req, source, b.asked(i), b.peer(i))
+			l.handOver(ctx, q, st, req, source, b.asked(i), b.peer(i))
 		case dropped:
 		}
 	}
@@ -138,8 +145,9 @@ func (b *batch) serve(ctx context.Context, n int) {
 	l.answers.Add(uint64(sent))
 	b.end = l.s.Now()
 	for k := range answers {
-		i := order[k]
-		l.s.finish(&b.q[i], unsafe.Slice(b.outVec[k].Base, int(b.outVec[k].Len)), b.end)
+		if i := order[k]; i != nobody {
+			l.s.finish(&b.q[i], unsafe.Slice(b.outVec[k].Base, int(b.outVec[k].Len)), b.end)
+		}
 		b.outVec[k].Base = nil // a reply that did not fit its buffer must not be kept
 	}
 	for i := range n {

@@ -55,7 +55,12 @@ func (s *Server) Listen() error {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	s.jar = cookie.NewJar(s.Now())
+	s.epoch = s.Now()
+	s.jar = cookie.NewJar(s.epoch)
+	s.strangers = newStrangers()
+	if s.brakes.Load() == nil {
+		s.SetRates(Rates{})
+	}
 	if s.PerAddr <= 0 {
 		s.PerAddr = runtime.GOMAXPROCS(0)
 	}

@@ -158,9 +158,10 @@ func (s *Server) dress(resp []byte, q *query.Query) []byte {
 
 // errand is one request over a transport that has a goroutine for each: HTTPS and QUIC.
 type errand struct {
-	q   query.Query
-	req [maxRequest + 1]byte
-	out [replyRoom]byte
+	q    query.Query
+	told bool // it was refused before it was judged, and is not recorded
+	req  [maxRequest + 1]byte
+	out  [replyRoom]byte
 }
 
 func (s *Server) newErrand() *errand {
@@ -171,23 +172,32 @@ func (s *Server) newErrand() *errand {
 }
 
 // serve answers the request in the first n bytes of t.req; nil means that none is to be sent, since it was no request. The
-// reply is t's. For who knows it already begin was called. After it has been written finish must be called.
+// reply is t's. For who knows it already begin was called. After it has been written finishErrand must be called.
 func (s *Server) serve(ctx context.Context, t *errand, n int) []byte {
 	q, req, dst := &t.q, t.req[:n], t.out[2:2]
-	resp, what := s.first(q, req, dst)
+	client := q.Client.Addr // which may become another's
+	st := s.standing(client)
+	resp, what := s.first(q, st, req, dst)
+	t.told = what == told
 	switch what {
 	case dropped:
 		return nil
 	case missed:
-		client := q.Client.Addr
-		if j := s.gate.enter(client, s.shared(client)); j != nil {
+		if j := s.gate.enter(client, st); j != nil {
 			resp = s.resolve(ctx, q, req, dst)
 			s.gate.leave(j)
 		} else {
 			s.counts.overloaded.Add(1)
 			resp = s.servFail(q, req, dst, wire.EDE{Code: wire.EDEOther, Text: "too many questions at once"})
 		}
-	case answered:
+	case answered, told:
 	}
 	return s.dress(resp, q)
+}
+
+// finishErrand completes the facts of a request whose answer has been written.
+func (s *Server) finishErrand(t *errand, resp []byte) {
+	if !t.told {
+		s.finish(&t.q, resp, s.Now())
+	}
 }

@@ -15,16 +15,17 @@ const (
 
 // job is a query on its way through Resolve, with copies of what its lane will use again.
 type job struct {
-	q      query.Query
-	req    []byte
-	out    []byte   // replyRoom
-	oob    [64]byte // control messages that say where the answer leaves from
-	noob   int
-	client netip.Addr     // who is counted; Identify may have changed q.Client
-	net    netip.Addr     // whose /64 is counted besides; zero when none is
-	lane   *lane          // UDP
-	peer   netip.AddrPort // UDP
-	conn   *conn          // TCP
+	q        query.Query
+	req      []byte
+	out      []byte   // replyRoom
+	oob      [64]byte // control messages that say where the answer leaves from
+	noob     int
+	standing Standing
+	client   netip.Addr     // who is counted; Identify may have changed q.Client
+	net      netip.Addr     // whose /64 is counted besides; zero when none is
+	lane     *lane          // UDP
+	peer     netip.AddrPort // UDP
+	conn     *conn          // TCP
 }
 
 // crowdShare is how many queries one client may have in Resolve to be let in when half of the room is taken.
@@ -55,14 +56,14 @@ func (g *gate) init(most, perClient int) {
 }
 
 // enter gives a job for client, or nil when it or all together have too many. A shared address has no limit of its own.
-func (g *gate) enter(client netip.Addr, shared bool) *job {
+func (g *gate) enter(client netip.Addr, st Standing) *job {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.inFlight >= g.most {
 		return nil
 	}
 	var net netip.Addr
-	if !shared {
+	if st != Shared {
 		limit := g.mostPerClient
 		if crowd := g.most - g.most/2; g.inFlight >= g.most/2 {
 			limit = min(limit, crowdShare)
@@ -80,7 +81,7 @@ func (g *gate) enter(client netip.Addr, shared bool) *job {
 		g.nets[net]++
 	}
 	j := g.job()
-	j.client, j.net = client, net
+	j.client, j.net, j.standing = client, net, st
 	return j
 }
 

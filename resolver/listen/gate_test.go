@@ -14,9 +14,9 @@ import (
 )
 
 // flood enters as client until it is refused, and gives the jobs it got.
-func flood(g *gate, client netip.Addr, shared bool) (jobs []*job) {
+func flood(g *gate, client netip.Addr, st Standing) (jobs []*job) {
 	for {
-		j := g.enter(client, shared)
+		j := g.enter(client, st)
 		if j == nil {
 			return jobs
 		}
@@ -45,7 +45,7 @@ func TestGateKeepsRoomForNewcomers(t *testing.T) {
 		want     int // queries that the newcomer may have
 	}{
 		{"alone", func(*gate) []*job { return nil }, v4(999), perClient},
-		{"one flooder", func(g *gate) []*job { return flood(g, v4(0), false) }, v4(999), perClient},
+		{"one flooder", func(g *gate) []*job { return flood(g, v4(0), Ordinary) }, v4(999), perClient},
 		{"two", floodFrom(2, v4), v4(999), crowdShare},
 		{"three", floodFrom(3, v4), v4(999), crowdShare},
 		{"as many as leave room", floodFrom(most/16-1, v4), v4(999), crowdShare},
@@ -53,14 +53,14 @@ func TestGateKeepsRoomForNewcomers(t *testing.T) {
 		{"one with addresses at will", floodFrom(5000, func(i int) netip.Addr { return v6(1, i) }), v6(2, 999), crowdShare},
 		{"one with addresses at will, seen by IPv4", floodFrom(5000, func(i int) netip.Addr { return v6(1, i) }), v4(999), crowdShare},
 		{"three networks with addresses at will", floodFrom(15000, func(i int) netip.Addr { return v6(i%3, i) }), v6(9, 9), crowdShare},
-		{"a router said to be shared", func(g *gate) []*job { return flood(g, v4(0), true) }, v4(999), 0},
+		{"a router said to be shared", func(g *gate) []*job { return flood(g, v4(0), Shared) }, v4(999), 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var g gate
 			g.init(most, perClient)
 			jobs := tt.flood(&g)
-			mine := flood(&g, tt.newcomer, false)
+			mine := flood(&g, tt.newcomer, Ordinary)
 			if len(mine) != tt.want {
 				t.Errorf("beside %d queries of others the newcomer got %d in, want %d", len(jobs), len(mine), tt.want)
 			}
@@ -77,7 +77,7 @@ func TestGateKeepsRoomForNewcomers(t *testing.T) {
 func floodFrom(n int, addr func(i int) netip.Addr) func(*gate) []*job {
 	return func(g *gate) (jobs []*job) {
 		for i := range n {
-			jobs = append(jobs, flood(g, addr(i), false)...)
+			jobs = append(jobs, flood(g, addr(i), Ordinary)...)
 		}
 		return jobs
 	}
@@ -90,9 +90,9 @@ func TestGateUnderLastingFlood(t *testing.T) {
 	var held []*job
 	for i := range 20_000 {
 		for f := range 3 {
-			held = append(held, flood(&g, v4(f), false)...)
+			held = append(held, flood(&g, v4(f), Ordinary)...)
 		}
-		j := g.enter(v4(999), false)
+		j := g.enter(v4(999), Ordinary)
 		if j == nil {
 			t.Fatalf("query %d of the normal client was refused", i)
 		}

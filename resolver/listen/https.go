@@ -102,8 +102,7 @@ func (l *counted) Accept() (net.Conn, error) {
 		l.s.counts.tcpAccepted.Add(1)
 		client := addrOf(nc.RemoteAddr())
 		c := &countedConn{Conn: nc}
-		if c.session = l.s.sessions.add(client, l.s.shared(client), func() {}, func() { nc.Close() }); c.session == nil {
-			l.s.counts.tcpRefused.Add(1)
+		if c.session = l.s.open(client, func() {}, func() { nc.Close() }); c.session == nil {
 			nc.Close()
 			continue
 		}
@@ -208,7 +207,7 @@ func (w *web) query(rw http.ResponseWriter, r *http.Request, ident string) {
 	if _, err := rw.Write(resp); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) { // which is how HEAD ends
 		s.counts.socketErrors.Add(1)
 	}
-	s.finish(&t.q, resp, s.Now())
+	s.finishErrand(t, resp)
 }
 
 // readHTTP reads the question of a request, and says how long it is, or with which status the request is refused.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"schoolgate/resolver/query"
-	"schoolgate/resolver/wire"
 )
 
 // lane is one UDP socket and the loop that serves it.
@@ -48,17 +47,23 @@ func (l *lane) runSingly(ctx context.Context, c *net.UDPConn) error {
 		}
 		l.packets.Add(1)
 		l.batches.Add(1)
-		begin(q, l.s.Now(), l.number, query.UDP, peer.Addr().Unmap().WithZone(""))
-		resp, what := l.s.first(q, whole(req[:n], n > maxUDPRequest), out[2:2])
+		client := peer.Addr().Unmap().WithZone("")
+		begin(q, l.s.Now(), l.number, query.UDP, client)
+		st := l.s.standing(client)
+		whole := whole(req[:n], n > maxUDPRequest)
+		resp, what := l.s.arrived(q, st, whole, out[2:2])
 		source, asked := l.source(oob[:noob])
 		switch what {
 		case answered:
-			if len(resp) > 0 && l.send(wire.Fit(resp, &q.Question), source, peer) {
+			resp = l.s.forUDP(q, client, st, whole, resp)
+			if len(resp) > 0 && l.send(resp, source, peer) {
 				l.answers.Add(1)
 			}
 			l.s.finish(q, resp, l.s.Now())
 		case missed:
-			l.handOver(ctx, q, req[:n], source, asked, peer)
+			l.handOver(ctx, q, st, req[:n], source, asked, peer)
+		case told:
+			l.send(resp, source, peer)
 		case dropped:
 		}
 	}
@@ -98,9 +103,9 @@ func (l *lane) send(resp, source []byte, peer netip.AddrPort) bool {
 }
 
 // handOver copies a query for Resolve, or drops it when too many are there.
-func (l *lane) handOver(ctx context.Context, q *query.Query, req, source []byte, asked netip.Addr, peer netip.AddrPort) {
+func (l *lane) handOver(ctx context.Context, q *query.Query, st Standing, req, source []byte, asked netip.Addr, peer netip.AddrPort) {
 	client := peer.Addr().Unmap().WithZone("")
-	j := l.s.gate.enter(client, l.s.shared(client))
+	j := l.s.gate.enter(client, st)
 	if j == nil {
 		l.s.counts.overloaded.Add(1)
 		return
@@ -121,7 +126,8 @@ func (l *lane) answer(ctx context.Context, j *job) {
 	defer l.s.gate.leave(j)
 	resp := l.s.resolve(ctx, &j.q, j.req, j.out[2:2])
 	if len(resp) > 0 {
-		l.send(wire.Fit(resp, &j.q.Question), j.oob[:j.noob], j.peer)
+		resp = l.s.forUDP(&j.q, j.client, j.standing, j.req, resp)
+		l.send(resp, j.oob[:j.noob], j.peer)
 	}
 	l.s.finish(&j.q, resp, l.s.Now())
 }

@@ -18,7 +18,8 @@ type outcome uint8
 const (
 	answered outcome = iota // resp is the answer; empty means that none is sent
 	missed                  // Resolve has to be asked
-	dropped                 // no request at all: neither answered nor recorded
+	dropped                 // no request at all, or not worth an answer: neither answered nor recorded
+	told                    // resp says no more than how to ask: it is sent, and not recorded
 )
 
 // begin makes q a new query. Question is left to ParseQuestion, which overwrites it.
@@ -31,7 +32,7 @@ func begin(q *query.Query, start time.Time, lane int, proto query.Proto, client 
 }
 
 // first parses a request and answers it if that can be done at once. A panic on the way is that query's SERVFAIL.
-func (s *Server) first(q *query.Query, req, dst []byte) (resp []byte, what outcome) {
+func (s *Server) first(q *query.Query, st Standing, req, dst []byte) (resp []byte, what outcome) {
 	parsed := false
 	defer func() {
 		if p := recover(); p != nil {
@@ -53,6 +54,12 @@ func (s *Server) first(q *query.Query, req, dst []byte) (resp []byte, what outco
 		return wire.AppendError(dst, req, &q.Question, rcode, wire.EDE{}), answered
 	}
 	parsed = true
+	switch {
+	case s.crowded(q, st):
+		return challenge(q, req, dst), told
+	case s.overRate(q, st):
+		return wire.AppendError(dst, req, &q.Question, wire.ServFail, errTooFast), told
+	}
 	resp, done := s.Inline(q, req, dst)
 	if !done {
 		return nil, missed
@@ -86,8 +93,13 @@ func (s *Server) resolve(ctx context.Context, q *query.Query, req, dst []byte) (
 	return s.Resolve(s.spans.join(ctx, s.Limits.Answer), q, req, dst)
 }
 
-// shared says whether the limits per client do not hold for an address.
-func (s *Server) shared(client netip.Addr) bool { return s.Shared != nil && s.Shared(client) }
+// standing says what an address is.
+func (s *Server) standing(client netip.Addr) Standing {
+	if s.Standing == nil {
+		return Ordinary
+	}
+	return s.Standing(client)
+}
 
 // servFail answers a request that was parsed before. It is parsed again, as what panicked may have left q in any state.
 func (s *Server) servFail(q *query.Query, req, dst []byte, ede wire.EDE) []byte {

@@ -101,14 +101,13 @@ func (q *quicSocket) admit(ctx context.Context, info *quic.ClientInfo) (context.
 	c := new(quicSession)
 	reading, stop := context.WithCancel(ctx)
 	c.reading = reading
-	c.session = s.sessions.add(client, s.shared(client), stop, func() {
+	c.session = s.open(client, stop, func() {
 		stop()
 		if conn := c.conn.Load(); conn != nil {
 			go conn.CloseWithError(doqNoError, "") // which waits for the connection's own loop
 		}
 	})
 	if c.session == nil {
-		s.counts.tcpRefused.Add(1)
 		stop()
 		return nil, errTooMany
 	}
@@ -198,7 +197,7 @@ func (q *quicSocket) question(ctx context.Context, conn *quic.Conn, stream *quic
 		stream.CancelWrite(doqInternalError)
 		s.counts.socketErrors.Add(1)
 	}
-	s.finish(&t.q, resp, s.Now())
+	s.finishErrand(t, resp)
 }
 
 // errFraming is a stream that holds anything but one message with its length before it, and the id 0.

@@ -49,9 +49,9 @@ type Server struct {
 	// for malformed requests, whose Question is as far as it was understood. q is borrowed. May be nil.
 	Done func(q *query.Query)
 
-	// Shared says whether many devices stand behind one address, as they do behind a router that forwards: the limits
-	// per client do not hold for it, those of all together do. May be nil.
-	Shared func(netip.Addr) bool
+	// Standing says what an address is, for each packet and connection, so it must not block nor allocate. Nil: everybody
+	// is Ordinary. Whoever is Outside is refused now and then over UDP, and else gets no answer.
+	Standing func(netip.Addr) Standing
 
 	PerAddr int // UDP sockets, and so lanes, for each address: one a core; 0 is GOMAXPROCS, MaxPerAddr at most
 
@@ -61,16 +61,20 @@ type Server struct {
 
 	portable bool // use the loop of one packet a call, for tests
 
-	jar      *cookie.Jar
-	lanes    []*lane
-	tcp      []net.Listener
-	gate     gate
-	spans    spans
-	sessions sessions
-	jobs     sync.WaitGroup
-	counts   counters
-	errands  sync.Pool    // of *errand
-	panicLog atomic.Int64 // when a panic was last logged, Unix seconds
+	jar       *cookie.Jar
+	lanes     []*lane
+	tcp       []net.Listener
+	epoch     time.Time // of the meters' time
+	brakes    atomic.Pointer[brakes]
+	limited   limited
+	strangers *strangers
+	gate      gate
+	spans     spans
+	sessions  sessions
+	jobs      sync.WaitGroup
+	counts    counters
+	errands   sync.Pool    // of *errand
+	panicLog  atomic.Int64 // when a panic was last logged, Unix seconds
 }
 
 // Limits bound what clients can make the server hold.
@@ -115,6 +119,9 @@ func set[T int | time.Duration](v *T, def T) {
 	}
 }
 
+// SetSessions changes how many sessions may be open, in all and from one address, from Listen on. What is open stays so.
+func (s *Server) SetSessions(most, perClient int) { s.sessions.limit(most, perClient) }
+
 // ErrDrain is returned by Run when queries were still in flight although their context had ended.
 var ErrDrain = errors.New("queries still in flight after the time to drain")
 
@@ -138,6 +145,10 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.Encrypted != nil {
 		s.Encrypted.run(answering, s, loops.Go)
 	}
+	loops.Go(func() error {
+		s.tellOfStrangers(reading)
+		return nil
+	})
 	loops.Go(func() error {
 		<-reading.Done()
 		s.stopReading()

@@ -9,12 +9,12 @@ import (
 
 // session is one connection of a client, over whatever stream transport. What serves it tells of each request and answer.
 type session struct {
-	table  *sessions
-	client netip.Addr
-	net    netip.Addr // its /64; zero for IPv4
-	shared bool
-	stop   func() // takes no further requests, answers still leave
-	end    func() // closes the connection
+	table    *sessions
+	client   netip.Addr
+	net      netip.Addr // its /64; zero for IPv4
+	standing Standing
+	stop     func() // takes no further requests, answers still leave
+	end      func() // closes the connection
 
 	busy  atomic.Int32 // requests not answered yet
 	since atomic.Int64 // when the last whole request came, or the session began: Unix nanoseconds
@@ -38,14 +38,13 @@ func (s *session) close() { s.table.remove(s) }
 // longest (RFC 7766 section 6.2.3). The clients of one IPv6 /64 count together there, since one device can have as many
 // addresses in it as it likes. So whoever opens sessions without end pushes out its own.
 type sessions struct {
+	mu                  sync.Mutex // guards what follows
 	most, mostPerClient int
-
-	mu       sync.Mutex // guards what follows
-	open     map[*session]struct{}
-	clients  map[netip.Addr]int
-	nets     map[netip.Addr]int
-	stopping bool
-	evicted  uint64
+	open                map[*session]struct{}
+	clients             map[netip.Addr]int
+	nets                map[netip.Addr]int
+	stopping            bool
+	evicted             uint64
 }
 
 func (t *sessions) init(most, perClient int) {
@@ -55,13 +54,20 @@ func (t *sessions) init(most, perClient int) {
 	t.nets = make(map[netip.Addr]int)
 }
 
+// limit sets how many may be open.
+func (t *sessions) limit(most, perClient int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.most, t.mostPerClient = most, perClient
+}
+
 // add takes a session in; nil when its client has too many or the server is about to end. stop and end may be called from
 // any goroutine, before add returns too.
-func (t *sessions) add(client netip.Addr, shared bool, stop, end func()) *session {
-	s := &session{table: t, client: client, net: subnet(client), shared: shared, stop: stop, end: end}
+func (t *sessions) add(client netip.Addr, st Standing, stop, end func()) *session {
+	s := &session{table: t, client: client, net: subnet(client), standing: st, stop: stop, end: end}
 	s.since.Store(time.Now().UnixNano())
 	t.mu.Lock()
-	if t.stopping || !shared && t.clients[client] >= t.mostPerClient {
+	if t.stopping || st != Shared && t.clients[client] >= t.mostPerClient {
 		t.mu.Unlock()
 		return nil
 	}
@@ -83,6 +89,20 @@ func (t *sessions) add(client netip.Addr, shared bool, stop, end func()) *sessio
 	return s
 }
 
+// open takes a session in, or counts why it may not be: its client is outside, or has too many.
+func (s *Server) open(client netip.Addr, stop, end func()) *session {
+	st := s.standing(client)
+	if st == Outside {
+		s.turnAwayConn(client)
+		return nil
+	}
+	session := s.sessions.add(client, st, stop, end)
+	if session == nil {
+		s.counts.tcpRefused.Add(1)
+	}
+	return session
+}
+
 // leastUseful is the session to end for a newcomer: of the clients with most, one that waits for nothing, for longest.
 func (t *sessions) leastUseful() (worst *session) {
 	var most int
@@ -100,7 +120,7 @@ func (t *sessions) leastUseful() (worst *session) {
 // weight is how many sessions count together with s.
 func (t *sessions) weight(s *session) int {
 	switch {
-	case s.shared:
+	case s.standing == Shared:
 		return 1
 	case s.net.IsValid():
 		return t.nets[s.net]

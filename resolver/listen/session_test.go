@@ -22,8 +22,8 @@ func newHolders(most, perClient int) *holders {
 	return h
 }
 
-func (h *holders) come(client netip.Addr, shared bool) *session {
-	return h.add(client, shared, func() {}, func() { h.ended = append(h.ended, client) })
+func (h *holders) come(client netip.Addr, st Standing) *session {
+	return h.add(client, st, func() {}, func() { h.ended = append(h.ended, client) })
 }
 
 func TestWhoIsEndedForANewcomer(t *testing.T) {
@@ -34,19 +34,19 @@ func TestWhoIsEndedForANewcomer(t *testing.T) {
 		want netip.Addr
 	}{
 		{"who has most", func(h *holders) {
-			h.come(v4(1), false)
+			h.come(v4(1), Ordinary)
 			for i := range 7 {
-				h.come(v4(2+i/4), false) // four and three
+				h.come(v4(2+i/4), Ordinary) // four and three
 			}
 		}, v4(2)},
 		{"who waits longest, of equals", func(h *holders) {
 			for i := range most {
-				h.come(v4(i), false).since.Store(int64(100 - i))
+				h.come(v4(i), Ordinary).since.Store(int64(100 - i))
 			}
 		}, v4(7)},
 		{"who asks nothing, of equals", func(h *holders) {
 			for i := range most {
-				if s := h.come(v4(i), false); i != 3 {
+				if s := h.come(v4(i), Ordinary); i != 3 {
 					s.began()
 				}
 			}
@@ -54,18 +54,18 @@ func TestWhoIsEndedForANewcomer(t *testing.T) {
 		{"one of a /64 with addresses at will", func(h *holders) {
 			for i := range most {
 				if i < 3 {
-					h.come(v4(1), false).since.Store(1)
+					h.come(v4(1), Ordinary).since.Store(1)
 				} else {
-					h.come(v6(1, i), false).since.Store(int64(10 + i))
+					h.come(v6(1, i), Ordinary).since.Store(int64(10 + i))
 				}
 			}
 		}, v6(1, 3)},
 		{"not a router that many stand behind", func(h *holders) {
 			for i := range most {
 				if i < 6 {
-					h.come(v4(1), true)
+					h.come(v4(1), Shared)
 				} else {
-					h.come(v4(2), false)
+					h.come(v4(2), Ordinary)
 				}
 			}
 		}, v4(2)},
@@ -77,7 +77,7 @@ func TestWhoIsEndedForANewcomer(t *testing.T) {
 			if len(h.ended) > 0 {
 				t.Fatalf("ended before there were too many: %v", h.ended)
 			}
-			if h.come(v4(99), false) == nil {
+			if h.come(v4(99), Ordinary) == nil {
 				t.Fatal("the newcomer was turned away")
 			}
 			if d := cmp.Diff([]netip.Addr{tt.want}, h.ended, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
@@ -105,7 +105,7 @@ func TestSessionCounts(t *testing.T) {
 			if rapid.Bool().Draw(t, "IPv6") {
 				client = v6(rapid.IntRange(0, 1).Draw(t, "net"), rapid.IntRange(0, 2).Draw(t, "host"))
 			}
-			if s := h.come(client, rapid.Bool().Draw(t, "shared")); s != nil {
+			if s := h.come(client, rapid.SampledFrom([]Standing{Ordinary, Shared, Local}).Draw(t, "standing")); s != nil {
 				all = append(all, s)
 			}
 			clients, nets := map[netip.Addr]int{}, map[netip.Addr]int{}
@@ -131,7 +131,7 @@ func TestPatience(t *testing.T) {
 		if got := h.patience(8); got != want {
 			t.Errorf("with %d open: %d, want %d", i, got, want)
 		}
-		h.come(v4(i), false)
+		h.come(v4(i), Ordinary)
 	}
 }
 

@@ -16,6 +16,9 @@ type Stats struct {
 	SocketErrors uint64 // reads that failed, and answers that could not be sent
 	InFlight     int    // queries in Resolve now
 
+	Limited Limited
+	Outside Outsiders
+
 	TCPAccepted uint64 // here and below of TLS, HTTPS and QUIC too
 	TCPRefused  uint64 // connections over a limit, closed at once
 	TCPEnded    uint64 // sessions ended for a newcomer, because the table was full
@@ -23,6 +26,22 @@ type Stats struct {
 	TCPOpen     int // connections now
 
 	Handshakes uint64 // of TLS and QUIC that did not come about; those of HTTPS are not counted
+}
+
+// Limited counts what was over one of the Rates.
+type Limited struct {
+	Client  uint64 // questions over UDP; of them
+	Lost    uint64 // those that were dropped, the others were told to come by TCP
+	Stream  uint64 // questions over TCP and what is above it, refused
+	Network uint64 // questions without proof, told to show that they have their address
+	Answers uint64 // answers in whose place the same was told
+	Spare   uint64 // likewise
+}
+
+// Outsiders is what came from networks that are not answered.
+type Outsiders struct {
+	Questions, Connections uint64
+	Networks               []netip.Prefix // at most 64 that asked within the last hour, IPv4 /24 and IPv6 /64
 }
 
 // LaneStats are counts of one UDP socket and its loop.
@@ -50,12 +69,19 @@ func (s *Server) Stats() Stats {
 		Panics:       s.counts.panics.Load(),
 		SocketErrors: s.counts.socketErrors.Load(),
 		InFlight:     s.gate.count(),
-		TCPAccepted:  s.counts.tcpAccepted.Load(),
-		TCPRefused:   s.counts.tcpRefused.Load(),
-		TCPQueries:   s.counts.tcpQueries.Load(),
-		TCPOpen:      open,
-		Handshakes:   s.counts.handshakes.Load(),
-		TCPEnded:     ended,
+		Limited: Limited{
+			Client: s.limited.client.Load(), Lost: s.limited.lost.Load(), Stream: s.limited.stream.Load(),
+			Network: s.limited.network.Load(), Answers: s.limited.answers.Load(), Spare: s.limited.spare.Load(),
+		},
+		Outside: Outsiders{
+			Questions: s.strangers.questions.Load(), Connections: s.strangers.connections.Load(), Networks: s.strangers.recent(s.Now()),
+		},
+		TCPAccepted: s.counts.tcpAccepted.Load(),
+		TCPRefused:  s.counts.tcpRefused.Load(),
+		TCPQueries:  s.counts.tcpQueries.Load(),
+		TCPOpen:     open,
+		Handshakes:  s.counts.handshakes.Load(),
+		TCPEnded:    ended,
 	}
 	for _, l := range s.lanes {
 		_, plain := l.sock.(plainSocket)

@@ -38,8 +38,7 @@ func (s *Server) acceptLoop(ctx context.Context, t net.Listener, conf *tls.Confi
 			c.proto, c.tls = query.TLS, tls.Server(nc, conf)
 			c.rw = c.tls
 		}
-		if c.session = s.sessions.add(c.client, s.shared(c.client), c.stopReading, c.end); c.session == nil {
-			s.counts.tcpRefused.Add(1)
+		if c.session = s.open(c.client, c.stopReading, c.end); c.session == nil {
 			nc.Close()
 			continue
 		}
@@ -149,7 +148,7 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 	c.session.began()
 	begin(q, c.s.Now(), 0, c.proto, c.client)
 	q.Asked, q.Ident = c.asked, c.ident
-	resp, what := c.s.first(q, req, out[2:2])
+	resp, what := c.s.first(q, c.session.standing, req, out[2:2])
 	switch what {
 	case dropped:
 		return false
@@ -161,19 +160,21 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 		case <-ctx.Done():
 			return false
 		}
-		if j := c.s.gate.enter(c.client, c.s.shared(c.client)); j != nil {
+		if j := c.s.gate.enter(c.client, c.session.standing); j != nil {
 			c.handOver(ctx, j, q, req)
 			return true
 		}
 		<-c.slots
 		c.s.counts.overloaded.Add(1)
 		resp = c.s.servFail(q, req, out[2:2], wire.EDE{Code: wire.EDEOther, Text: "too many questions at once"})
-	case answered:
+	case answered, told:
 	}
 	resp = c.s.dress(resp, q)
 	ok := c.write(resp, out)
 	c.session.answered()
-	c.s.finish(q, resp, c.s.Now())
+	if what != told {
+		c.s.finish(q, resp, c.s.Now())
+	}
 	return ok
 }
 

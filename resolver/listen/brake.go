@@ -1,0 +1,172 @@
+package listen
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"schoolgate/resolver/query"
+	"schoolgate/resolver/wire"
+)
+
+// Rates bound what clients may ask and be sent over time; who was quiet may go ahead of each by six seconds' worth. Zero is
+// no limit. None of them holds for this machine itself, and of those who are Shared only Spare, eight times as much. A network
+// is an IPv4 /24 or an IPv6 /64; of Answers and Spare all its addresses together get four times as much as one.
+type Rates struct {
+	Client  int // questions a second from one address over UDP, and as many over all else
+	Network int // questions a second from one network over UDP, without proof of their addresses
+	Answers int // answers a second to one address without proof that say the same; five times as many that say there is nothing
+	Spare   int // bytes a second to one address without proof, beyond twice what came from it
+}
+
+// nothing is how many times as many answers without data may go to an address as answers that say the same: most of what a
+// school is refused is refused in many names.
+const nothing = 5
+
+// brakes are the meters of one setting of Rates.
+type brakes struct {
+	rates                         Rates
+	keys                          keys
+	client, hint, stream, network *meter
+	answers, nothing, spare       pair
+}
+
+func newBrakes(r Rates) *brakes {
+	return &brakes{
+		rates: r, keys: newKeys(),
+		client: newMeter(r.Client, 4096), hint: newMeter(r.Client, 1024), stream: newMeter(r.Client, 1024),
+		network: newMeter(r.Network, 1024),
+		answers: newPair(r.Answers, 8192), nothing: newPair(r.Answers*nothing, 1024),
+		spare: newPair(r.Spare, 1024),
+	}
+}
+
+// limited counts what was over a limit. Questions over Client that were not even told to come by TCP are lost, all others are
+// answered in another way.
+type limited struct {
+	lost, client, stream, network, answers, spare atomic.Uint64
+}
+
+// SetRates puts other rates in force, before or while the server runs; all begin anew.
+func (s *Server) SetRates(r Rates) {
+	if b := s.brakes.Load(); b == nil || b.rates != r {
+		s.brakes.Store(newBrakes(r))
+	}
+}
+
+// since is a time as the meters count it.
+func (s *Server) since(t time.Time) int64 { return int64(t.Sub(s.epoch)) }
+
+// arrived is the way of a UDP packet: turned away, or held, or answered as first does.
+func (s *Server) arrived(q *query.Query, st Standing, req, dst []byte) (resp []byte, what outcome) {
+	switch st {
+	case Outside:
+		return s.turnAway(q, req, dst)
+	case Ordinary:
+		if b := s.brakes.Load(); b.client != nil {
+			key, now := b.keys.addr(q.Client.Addr), s.since(q.Start)
+			if !b.client.take(key, now, 1) {
+				return s.slow(b, q, key, now, req, dst)
+			}
+		}
+	case Shared, Local:
+	}
+	return s.first(q, st, req, dst)
+}
+
+// slow is what becomes of a question over UDP when its address asked too many: as many again are told to come by TCP, which
+// an honest client does, and the rest is dropped before anything is read.
+func (s *Server) slow(b *brakes, q *query.Query, key uint64, now int64, req, dst []byte) (resp []byte, what outcome) {
+	s.limited.client.Add(1)
+	if !b.hint.take(key, now, 1) || s.parse(q, req) != nil {
+		s.limited.lost.Add(1)
+		return nil, dropped
+	}
+	return challenge(q, req, dst), told
+}
+
+// crowded says whether the network of a question without proof asks too many.
+func (s *Server) crowded(q *query.Query, st Standing) bool {
+	if q.Proven || st != Ordinary {
+		return false
+	}
+	b := s.brakes.Load()
+	if b.network == nil || b.network.take(b.keys.network(q.Client.Addr), s.since(q.Start), 1) {
+		return false
+	}
+	s.limited.network.Add(1)
+	return true
+}
+
+// overRate says whether a client asks too many questions over a stream.
+func (s *Server) overRate(q *query.Query, st Standing) bool {
+	if q.Proto == query.UDP || st != Ordinary {
+		return false
+	}
+	b := s.brakes.Load()
+	if b.stream == nil || b.stream.take(b.keys.addr(q.Client.Addr), s.since(q.Start), 1) {
+		return false
+	}
+	s.limited.stream.Add(1)
+	return true
+}
+
+// forUDP makes of an answer what may be sent over UDP: not more than the client takes, and, to an address that nothing shows
+// to be the asker's, neither the same again and again nor much more than came from there. In its place goes what leads an
+// honest client on and has no use for anybody else. client is whom the packet came from, whatever q says of it by now.
+func (s *Server) forUDP(q *query.Query, client netip.Addr, st Standing, req, resp []byte) []byte {
+	resp = wire.Fit(resp, &q.Question)
+	if q.Proven || len(resp) == 0 || st == Local {
+		return resp
+	}
+	b, now := s.brakes.Load(), s.since(q.Start)
+	one, all := b.keys.addr(client), b.keys.network(client)
+	if st == Ordinary && !b.sayable(q, one, all, now, resp) {
+		s.limited.answers.Add(1)
+		return challenge(q, req, resp[:0])
+	}
+	if excess := int64(len(resp) - 2*len(req)); excess > 0 {
+		if st == Shared {
+			all, excess = one, excess/shared
+		}
+		if !b.spare.take(one, all, now, excess) {
+			s.limited.spare.Add(1)
+			return challenge(q, req, resp[:0])
+		}
+	}
+	return resp
+}
+
+// shared is how many times Spare a router that asks for many may be sent.
+const shared = 8
+
+// sayable says whether an answer may go to an address that had others like it.
+func (b *brakes) sayable(q *query.Query, one, all uint64, now int64, resp []byte) bool {
+	if resp[3]&0x0f != 0 { // an error, or no such name
+		return b.nothing.take(one, all, now, 1)
+	}
+	if b.answers.one == nil {
+		return true
+	}
+	what := b.keys.asked(q.Question.Name.Bytes(), q.Question.Type)
+	return b.answers.take(one^what, all^what, now, 1)
+}
+
+// challenge has a client show that it has its address.
+func challenge(q *query.Query, req, dst []byte) (resp []byte) {
+	resp, _ = wire.AppendChallenge(dst, req, &q.Question)
+	return resp
+}
+
+// errTooFast goes with the refusal of a question over a stream.
+var errTooFast = wire.EDE{Code: wire.EDEOther, Text: "Schoolgate: too many questions a second from this address"}
+
+// networkOf is the network that an address counts with.
+func networkOf(a netip.Addr) netip.Prefix {
+	bits := 64
+	if a.Is4() {
+		bits = 24
+	}
+	p, _ := a.Prefix(bits)
+	return p
+}
