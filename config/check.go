@@ -49,6 +49,7 @@ func (k *checker) all() {
 	k.cache()
 	k.policy()
 	k.answers()
+	k.signals()
 	k.groups()
 	k.devices()
 	k.lists()

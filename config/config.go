@@ -40,6 +40,7 @@ type Config struct {
 	Cache    Cache    `toml:"cache"`
 	Policy   Policy   `toml:"policy"`
 	Answers  Answers  `toml:"answers"`
+	Signals  Signals  `toml:"signals"`
 	Groups   []Group  `toml:"groups"`
 	Devices  []Device `toml:"devices"`
 	Lists    []List   `toml:"lists"`
@@ -116,19 +117,20 @@ type Answers struct {
 
 // Group is a set of devices under one rule.
 type Group struct {
-	Name          string        `toml:"name"`
-	Clients       []Client      `toml:"clients"`    // which devices
-	Block         []string      `toml:"block"`      // categories; the illegal tier is blocked whether it stands here or not
-	AllowOnly     bool          `toml:"allow_only"` // only Approved (and Allow) resolve
-	Approved      []domain.Name `toml:"approved"`
-	Allow         []domain.Name `toml:"allow"`          // as Policy.Allow, for this group alone
-	Deny          []domain.Name `toml:"deny"`           // as Policy.Block, for this group alone
-	BlockServices []string      `toml:"block_services"` // services of the catalogue whose names are as in Deny
-	AllowServices []string      `toml:"allow_services"` // services of the catalogue whose names are as in Allow
-	Answer        Answer        `toml:"answer"`
-	SafeSearch    bool          `toml:"safe_search"`
-	YouTube       YouTube       `toml:"youtube"`
-	Internet      bool          `toml:"internet"` // false: quarantined, every name is refused
+	Name             string        `toml:"name"`
+	Clients          []Client      `toml:"clients"`    // which devices
+	Block            []string      `toml:"block"`      // categories; the illegal tier is blocked whether it stands here or not
+	AllowOnly        bool          `toml:"allow_only"` // only Approved (and Allow) resolve
+	Approved         []domain.Name `toml:"approved"`
+	Allow            []domain.Name `toml:"allow"`          // as Policy.Allow, for this group alone
+	Deny             []domain.Name `toml:"deny"`           // as Policy.Block, for this group alone
+	BlockServices    []string      `toml:"block_services"` // services of the catalogue whose names are as in Deny
+	AllowServices    []string      `toml:"allow_services"` // services of the catalogue whose names are as in Allow
+	Answer           Answer        `toml:"answer"`
+	SafeSearch       bool          `toml:"safe_search"`
+	SafeSearchExcept []string      `toml:"safe_search_except"` // of Engines: left as the person sets them
+	YouTube          YouTube       `toml:"youtube"`
+	Internet         bool          `toml:"internet"` // false: quarantined, every name is refused
 
 	IllegalURLs           IllegalURLs `toml:"illegal_urls"`             // hosts of which the illegal tier lists pages
 	IllegalURLsApprovedBy string      `toml:"illegal_urls_approved_by"` // IllegalURLsBlock: the DSL who took on the over-block

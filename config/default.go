@@ -25,8 +25,9 @@ func Default() *Config {
 			},
 			Timeout: Duration(2 * time.Second),
 		},
-		Cache:  Cache{Size: 8 << 20, MaxTTL: Duration(24 * time.Hour), StaleFor: Duration(24 * time.Hour)},
-		Policy: Policy{DefaultGroup: "children", SchoolsPack: true},
+		Cache:   Cache{Size: 8 << 20, MaxTTL: Duration(24 * time.Hour), StaleFor: Duration(24 * time.Hour)},
+		Policy:  Policy{DefaultGroup: "children", SchoolsPack: true},
+		Signals: Signals{FirefoxDoH: true, PrivateRelay: true, ChromePrefetch: true, DesignatedResolvers: true, ESNI: true},
 		Groups: []Group{
 			{Name: "children", Block: with(SocialMedia, Gambling, Circumvent, Dating), SafeSearch: true, YouTube: YouTubeStrict, Internet: true},
 			{Name: "staff", Block: with(), Internet: true},

@@ -219,6 +219,8 @@ func wording(subject, key string, in reflect.Type) (has, hasNot string) {
 			return subject + "service %s is allowed", subject + "service %s is no longer allowed"
 		case "approved":
 			return subject + "%s is approved", subject + "%s is no longer approved"
+		case "safe_search_except":
+			return subject + "%s is left as the person sets it", subject + "%s is no longer left as the person sets it"
 		case "clients":
 			return subject + "%s belongs to it", subject + "%s no longer belongs to it"
 		case "hours":

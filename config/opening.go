@@ -13,6 +13,8 @@ func Opens(old, new *Config) bool {
 		return true
 	case old.Update.Starter && !new.Update.Starter, old.Update.Catalogue && !new.Update.Catalogue:
 		return true
+	case old.Signals.opens(new.Signals):
+		return true
 	}
 	if old.Answers.opens(new.Answers) {
 		return true
@@ -44,6 +46,8 @@ func (g Group) opens(new Group) bool {
 	case more(new.Block, g.Block), more(g.Allow, new.Allow), more(g.Approved, new.Approved) && new.AllowOnly, more(new.Deny, g.Deny):
 		return true
 	case g.IllegalURLs == IllegalURLsBlock && new.IllegalURLs != IllegalURLsBlock:
+		return true
+	case new.SafeSearch && more(g.SafeSearchExcept, new.SafeSearchExcept) && g.SafeSearch:
 		return true
 	case more(g.AllowServices, new.AllowServices), more(new.BlockServices, g.BlockServices):
 		return true

@@ -83,6 +83,7 @@ func (k *checker) groups() {
 		k.groupNamesOf(path, g)
 		k.illegalURLs(path, g)
 		k.answer(child(path, "answer"), g.Answer)
+		k.safeSearch(path, g)
 		for j, h := range g.Hours {
 			k.hours(element(child(path, "hours"), j), h)
 		}

@@ -114,7 +114,7 @@ func (a Answer) String() string {
 	return s
 }
 
-// YouTube is how restricted YouTube is: "off", "moderate" or "strict".
+// YouTube is how restricted YouTube is: "off", "moderate", "strict" or "blocked".
 type YouTube uint8
 
 // The restrictions of YouTube.
@@ -122,9 +122,10 @@ const (
 	YouTubeOff YouTube = iota
 	YouTubeModerate
 	YouTubeStrict
+	YouTubeBlocked // refused: pages, apps, embedded players and streams
 )
 
-var youTubeNames = [...]string{"off", "moderate", "strict"}
+var youTubeNames = [...]string{"off", "moderate", "strict", "blocked"}
 
 // UnmarshalText reads what String writes.
 func (y *YouTube) UnmarshalText(text []byte) error { return readWord(y, text, youTubeNames[:]) }

@@ -77,7 +77,7 @@ func (r *Resolver) Resolve(ctx context.Context, q *query.Query, req, dst []byte)
 		return out
 	}
 	if q.Verdict.Action == query.Rewrite {
-		return r.steer(ctx, s, q, req, dst)
+		return r.steerAsking(ctx, s, q, req, dst)
 	}
 	return r.ask(ctx, s, q, req, dst)
 }
@@ -96,7 +96,7 @@ func (r *Resolver) inline(s *State, q *query.Query, req, dst []byte) (out []byte
 	case query.Block:
 		return s.refuse(q, req, dst), true
 	case query.Rewrite:
-		return dst, false
+		return r.steer(s, q, req, dst)
 	case query.Allow:
 	}
 	switch e, state := r.cache.Get(&q.Question, q.Start); state {

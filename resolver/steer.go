@@ -2,9 +2,8 @@ package resolver
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
-
-	"github.com/miekg/dns"
 
 	"schoolgate/blocklist/domain"
 	"schoolgate/resolver/cache"
@@ -16,72 +15,80 @@ import (
 // steerTTL is how long a client may keep the alias to a safe search, in seconds.
 const steerTTL = 300
 
-// steer answers a rewritten question with an alias and, for addresses, what the alias leads to. Every type gets the
-// alias: an HTTPS record of the original name would lead around it.
-func (r *Resolver) steer(ctx context.Context, s *State, q *query.Query, req, dst []byte) []byte {
-	target := q.Question
-	target.DO, target.CD = false, false // the alias is ours, no signature covers it
-	if err := target.Name.SetName(q.Verdict.Target); err != nil {
-		return fail(q, req, dst, err)
+// steer answers a question whose verdict has a target with an alias to it and, for addresses, what that has, if nobody must
+// be asked for it. Every type gets the alias: an HTTPS record of the original name, or the hints in it, would lead around it.
+func (r *Resolver) steer(s *State, q *query.Query, req, dst []byte) (out []byte, done bool) {
+	var target wire.Question
+	if err := aim(&target, q); err != nil {
+		return fail(q, req, dst, err), true
 	}
-	alias := &dns.CNAME{
-		Hdr:    dns.RR_Header{Name: presentation(&q.Question.Name), Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: steerTTL},
-		Target: presentation(&target.Name),
+	if target.Type != wire.TypeA && target.Type != wire.TypeAAAA {
+		return lead(s, q, req, dst, &target, nil, query.Policy), true
 	}
-	m := new(dns.Msg)
-	m.Response = true
-	m.Question = []dns.Question{{Name: alias.Hdr.Name, Qtype: q.Question.Type, Qclass: q.Question.Class}}
-	m.Answer = []dns.RR{alias}
-	q.Source = query.Policy
-	if t := q.Question.Type; t == dns.TypeA || t == dns.TypeAAAA {
-		e, source, err := r.fetch(ctx, s, &target, q.Start)
-		if err != nil {
-			return fail(q, req, dst, err)
-		}
-		if found(e) {
-			q.Verdict = verdictOf(e)
-			return s.refuse(q, req, dst)
-		}
-		addresses, err := records(e, source, &target, q)
-		if err != nil {
-			return fail(q, req, dst, err)
-		}
-		m.Answer = append(m.Answer, addresses...)
-		q.Source = source
+	switch e, state := r.cache.Get(&target, q.Start); state {
+	case cache.Fresh:
+		return lead(s, q, req, dst, &target, e, query.Cache), true
+	case cache.Spare:
+		return lead(s, q, req, dst, &target, e, query.Stale), true
+	case cache.Stale, cache.Miss:
 	}
-	m.Compress = true
-	packed, err := m.Pack()
-	if err != nil {
-		return fail(q, req, dst, err)
-	}
-	// The question is as long in the packed message as in the request, so what follows can be taken as it is.
-	h := wire.Header{Answers: uint16(len(m.Answer))}
-	q.RCode = wire.NoError
-	return wire.AppendReply(dst, req, &q.Question, h, packed[q.Question.End:], wire.EDE{})
+	return dst, false
 }
 
-// records are those of the answer to target.
-func records(e *cache.Entry, source query.Source, target *wire.Question, q *query.Query) ([]dns.RR, error) {
-	if e.RCode() != wire.NoError {
-		return nil, errServfail
+// steerAsking is steer for a target that somebody must be asked for. A safe form that cannot be had is a failure: the
+// client is never given the name's own addresses.
+func (r *Resolver) steerAsking(ctx context.Context, s *State, q *query.Query, req, dst []byte) []byte {
+	var target wire.Question
+	if err := aim(&target, q); err != nil {
+		return fail(q, req, dst, err)
 	}
-	var m dns.Msg
-	m.SetQuestion(presentation(&target.Name), target.Type)
-	ask, err := m.Pack()
+	e, source, err := r.fetch(ctx, s, &target, q.Start)
 	if err != nil {
-		return nil, err
+		return fail(q, req, dst, err)
 	}
-	if err := wire.ParseQuestion(ask, target); err != nil {
-		return nil, err
+	return lead(s, q, req, dst, &target, e, source)
+}
+
+// aim makes target the question for what q is led to. The alias is ours and no signature covers it, so nobody is asked for
+// signatures of the rest.
+func aim(target *wire.Question, q *query.Query) error {
+	target.Type, target.Class = q.Question.Type, q.Question.Class
+	err := target.Name.SetName(q.Verdict.Target)
+	target.End = requestHead + len(target.Name.Bytes()) + 4
+	return err
+}
+
+// requestHead is the length of a message's header.
+const requestHead = 12
+
+// lead answers with an alias to target and what e, from source, says of that; e is nil when nothing is said of it.
+func lead(s *State, q *query.Query, req, dst []byte, target *wire.Question, e *cache.Entry, source query.Source) []byte {
+	if e != nil && found(e) {
+		q.Verdict = verdictOf(e)
+		return s.refuse(q, req, dst)
 	}
-	packed := e.Append(nil, ask, target, q.Start)
-	if source == query.Stale {
-		packed = e.AppendStale(nil, ask, target, wire.EDE{})
+	if e != nil && e.RCode() != wire.NoError {
+		return fail(q, req, dst, errServfail)
 	}
-	if err := m.Unpack(packed); err != nil {
-		return nil, err
+	var ask [requestHead + domain.MaxWire + 4]byte
+	whole, why := dst, wire.EDE{} // what is said of target stands behind dst until the answer, behind that, takes its place
+	request := append(ask[:requestHead], target.Name.Bytes()...)
+	request = binary.BigEndian.AppendUint16(request, target.Type)
+	request = binary.BigEndian.AppendUint16(request, target.Class)
+	switch {
+	case e == nil:
+	case source == query.Stale:
+		why = staleAnswer
+		whole = e.AppendStale(dst, request, target, wire.EDE{})
+	default:
+		whole = e.Append(dst, request, target, q.Start)
 	}
-	return m.Answer, nil
+	out, ok := wire.AppendAliased(whole, req, &q.Question, target.Name.Bytes(), steerTTL, whole[len(dst):], why)
+	if !ok {
+		return fail(q, req, dst, errMalformed)
+	}
+	q.Source, q.RCode = source, wire.NoError
+	return append(dst, out[len(whole):]...)
 }
 
 // fail answers SERVFAIL with the reason that a person can act on.
@@ -97,13 +104,4 @@ func fail(q *query.Query, req, dst []byte, err error) []byte {
 		why = unresolved
 	}
 	return wire.AppendError(dst, req, &q.Question, wire.ServFail, why)
-}
-
-// presentation is the name as miekg/dns writes it, which escapes fewer bytes than the canonical text.
-func presentation(w *domain.Wire) string {
-	name, _, err := dns.UnpackDomainName(w.Bytes(), 0)
-	if err != nil {
-		panic(err) // a name that was read off the wire
-	}
-	return name
 }

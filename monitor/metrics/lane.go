@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,12 +16,16 @@ const (
 	numSources = int(query.Upstream) + 1
 	numProtos  = int(query.QUIC) + 1
 	numCodes   = 7
+	maxSignals = 8
 )
 
 const (
 	other  = "other"
 	noList = "none" // category of a block that no list decided
 )
+
+// signalNames are at most maxSignals.
+var signalNames = query.Signals()
 
 // buckets are the upper bounds of the histogram.
 var buckets = [...]time.Duration{
@@ -38,6 +43,7 @@ type lane struct {
 	_         [64]byte
 	queries   [maxNames + 1][numActions][numSources][numProtos]atomic.Uint64
 	blocked   [maxNames + 1][maxNames + 1]atomic.Uint64 // category, group
+	signals   [maxSignals]atomic.Uint64
 	durations [numSources][len(buckets) + 1]atomic.Uint64
 	nanos     [numSources]atomic.Uint64 // sum of durations
 	codes     [numCodes]atomic.Uint64
@@ -104,6 +110,11 @@ func (c *counters) count(q *query.Query) {
 			category = noList
 		}
 		l.blocked[names.categories[category]][group].Add(1)
+	}
+	if q.Verdict.Rule == query.Bypass {
+		if i := slices.Index(signalNames, q.Verdict.List); i >= 0 {
+			l.signals[i].Add(1)
+		}
 	}
 	if q.Verdict.Rule.Withheld() || q.Verdict.Pages != "" {
 		c.countTier(&q.Verdict)

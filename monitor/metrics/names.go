@@ -34,6 +34,7 @@ const (
 	duration
 	responses
 	tierQuestions
+	signals
 	cacheEntries
 	cacheBytes
 	cacheHits
@@ -77,6 +78,7 @@ var table = [lastMetric]Metric{
 	duration:         {"schoolgate_query_duration_seconds", "histogram", "Time from taking a query to answering it, by source of the answer.", []string{"source"}},
 	responses:        {"schoolgate_responses_total", "counter", "Answers, by response code.", []string{"rcode"}},
 	tierQuestions:    {"schoolgate_illegal_questions_total", "counter", "Questions that a list of the illegal tier speaks of, by list and what became of them (refused; whole-host: for pages of it, which DNS cannot see; passed: the same, where the group lets them).", []string{"list", "outcome"}},
+	signals:          {"schoolgate_signals_total", "counter", "Questions by which devices ask whether they may go around the filter, refused, by signal.", []string{"signal"}},
 	cacheEntries:     {"schoolgate_cache_entries", "gauge", "Answers in the cache.", nil},
 	cacheBytes:       {"schoolgate_cache_bytes", "gauge", "Memory that the cache takes.", nil},
 	cacheHits:        {"schoolgate_cache_hits_total", "counter", "Look-ups that found a fresh answer.", nil},

@@ -15,7 +15,7 @@ type queryCollector struct{ *counters }
 
 // Describe is part of prometheus.Collector.
 func (c *queryCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, i := range []id{queries, blocked, duration, responses, tierQuestions} {
+	for _, i := range []id{queries, blocked, duration, responses, tierQuestions, signals} {
 		ch <- i.desc()
 	}
 }
@@ -39,6 +39,9 @@ func (c *queryCollector) Collect(ch chan<- prometheus.Metric) {
 		e.put(tierQuestions, float64(n.(*atomic.Uint64).Load()), k.(tierKey).list, k.(tierKey).outcome)
 		return true
 	})
+	for i, name := range signalNames {
+		e.put(signals, c.sum(func(l *lane) *atomic.Uint64 { return &l.signals[i] }), name)
+	}
 	for i, name := range codeNames {
 		e.put(responses, c.sum(func(l *lane) *atomic.Uint64 { return &l.codes[i] }), name)
 	}

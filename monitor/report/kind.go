@@ -17,7 +17,7 @@ type kind struct {
 
 const (
 	otherKinds    = "(other categories)"
-	bypassSignals = "Automatic signals"
+	bypassSignals = "Asked whether it may go around the filter"
 )
 
 var illegal = kind{config.IllegalTier, query.Illegal}

@@ -327,7 +327,7 @@ func TestListsAndSearches(t *testing.T) {
 	if strings.Contains(text, "cannot be turned off") {
 		t.Error("the page promises what DNS cannot keep")
 	}
-	if got := csv[key{"policy", "children", "", "Searches"}]; !strings.HasPrefix(got, "the safe form of Google, Bing, DuckDuckGo, Ecosia and Pixabay, for devices that ask this box") {
+	if got := csv[key{"policy", "children", "", "Searches"}]; !strings.HasPrefix(got, "the safe form of the engines that have one, the others refused, for devices that ask this box") {
 		t.Errorf("searches: %q", got)
 	}
 	if !strings.Contains(text, "After a power cut or crash, the number of requests of an alert may be too low") {

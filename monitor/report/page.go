@@ -138,7 +138,7 @@ func (c *count) bypassWords() string {
 func (c *count) signalWords() string {
 	for i, k := range c.kinds {
 		if s := &c.kindSums[i]; k.category == "" && k.label() == bypassSignals && s.n > 0 {
-			return fmt.Sprintf("Besides, browsers and systems asked %s whether they may use another DNS service and were told no. They do so by themselves.", times(s.n))
+			return fmt.Sprintf("Besides, %s asked %s whether they may go around the filter, and were told no. Browsers and systems do so by themselves.", s.who(), times(s.n))
 		}
 	}
 	return ""

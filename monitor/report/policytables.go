@@ -88,13 +88,18 @@ func refuses(g config.Group) string {
 func searches(g config.Group) string {
 	s := "as the person sets them"
 	if g.SafeSearch {
-		s = "the safe form of Google, Bing, DuckDuckGo, Ecosia and Pixabay, for devices that ask this box"
+		s = "the safe form of the engines that have one, the others refused, for devices that ask this box"
+		if len(g.SafeSearchExcept) > 0 {
+			s += "; but " + strings.Join(g.SafeSearchExcept, ", ") + " as the person sets them"
+		}
 	}
 	switch g.YouTube {
 	case config.YouTubeStrict:
 		s += "; YouTube strictly restricted"
 	case config.YouTubeModerate:
 		s += "; YouTube moderately restricted"
+	case config.YouTubeBlocked:
+		s += "; YouTube refused"
 	case config.YouTubeOff:
 	}
 	return s

@@ -71,7 +71,7 @@ func (p *Policy) steps(now time.Time, client uint8, w *domain.Wire, name domain.
 		s.Matched = ruleOf[n] == v.Rule || ruleOf[n] == query.Bypass && v.Rule == query.SafeSearch ||
 			ruleOf[n] == query.Illegal && v.Rule == query.IllegalURL || ruleOf[n] == query.Category && v.Rule == query.Lookalike
 		if s.Matched {
-			s.Finding = p.finding(g, v)
+			s.Finding = p.finding(g, v, w)
 		}
 		switch s.Number {
 		case 1:
@@ -127,7 +127,7 @@ var ruleOf = [len(titles)]query.Rule{
 	query.Illegal, query.Stopped, query.OwnBlock, query.OwnAllow, query.Approved, query.SchoolsPack, query.Category, query.Bypass, query.Default,
 }
 
-func (p *Policy) finding(g *group, v query.Verdict) string {
+func (p *Policy) finding(g *group, v query.Verdict, name *domain.Wire) string {
 	switch v.Rule {
 	case query.Illegal:
 		return "held by the list " + v.List + "; which entry is not shown"
@@ -152,12 +152,18 @@ func (p *Policy) finding(g *group, v query.Verdict) string {
 	case query.Lookalike:
 		return "looks like " + v.List + ", category " + v.Category
 	case query.Bypass:
-		return "a name that leads devices past the filter"
+		return "a name by which devices ask whether they may go around the filter: the signal " + v.List
 	case query.SafeSearch:
-		if v.Action == query.Block {
-			return "a search without a safe form that can be enforced, refused where safe search is on"
+		switch r := p.known(name); {
+		case v.Action != query.Block:
+			return "rewritten: safe search, steered to " + v.Target.String()
+		case v.List == YouTube:
+			return "YouTube is blocked for the group " + g.name
+		case r != nil && v.List != "":
+			return "a side door of " + v.List + ", refused where safe search is on: " + r.why
+		case r != nil:
+			return "a search without a safe form that DNS can enforce, refused where safe search is on: " + r.why
 		}
-		return "steered to " + v.Target.String()
 	case query.Default:
 		return "no rule refuses it"
 	case query.SchoolsPack: // Explain knows the theme

@@ -31,8 +31,9 @@ type Policy struct {
 	loc     *time.Location
 
 	own      *blocklist.Set // the setting's and the groups' own names, the schools pack, canaries and safe-search names, and so on: see the own bits
-	rewrites map[string]rewrite
+	rewrites map[string]*rewrite
 	wrappers map[string]wrapper
+	esni     bool // questions for encrypted server names are refused
 }
 
 // group is what one group refuses, as masks over the lists' bits.
@@ -40,7 +41,6 @@ type group struct {
 	name      string
 	stopped   bool // no internet
 	allowOnly bool
-	search    bool
 	youtube   config.YouTube
 	base      blocklist.Mask
 	hours     []window
@@ -48,6 +48,9 @@ type group struct {
 	allow     int
 	approved  int
 	answer    config.Answer
+
+	searchSafe bool   // engines in their safe form only,
+	except     uint16 // but for these of config.Engines
 
 	wholeHost  bool   // hosts with pages of the illegal tier are refused
 	approvedBy string // who took that on, and when
@@ -89,7 +92,7 @@ func Compile(cfg *config.Config, set *blocklist.Set, categories map[string]strin
 	if len(cfg.Groups) > MaxGroups {
 		return nil, fmt.Errorf("%d groups: at most %d can be told apart", len(cfg.Groups), MaxGroups)
 	}
-	p := &Policy{set: set, tier: tier, stopAll: cfg.Policy.StopAll, loc: cfg.Location()}
+	p := &Policy{set: set, tier: tier, stopAll: cfg.Policy.StopAll, loc: cfg.Location(), esni: cfg.Signals.ESNI}
 	byCategory := map[string]blocklist.Mask{}
 	for i, l := range set.Lists() {
 		c := categories[l.Name]
@@ -117,9 +120,14 @@ func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int)
 		return m
 	}
 	out := group{
-		name: g.Name, stopped: !g.Internet, allowOnly: g.AllowOnly, search: g.SafeSearch, youtube: g.YouTube,
+		name: g.Name, stopped: !g.Internet, allowOnly: g.AllowOnly, searchSafe: g.SafeSearch, youtube: g.YouTube,
 		base: union(g.Block), deny: bit, allow: bit + 1, approved: bit + 2, answer: g.Answer,
 		wholeHost: g.IllegalURLs == config.IllegalURLsBlock, approvedBy: g.IllegalURLsApprovedBy + " on " + g.IllegalURLsApprovedOn.String(),
+	}
+	for _, e := range g.SafeSearchExcept {
+		if i := slices.Index(config.Engines(), e); i >= 0 {
+			out.except |= 1 << i
+		}
 	}
 	for _, h := range g.Hours {
 		w := window{from: int(h.From), to: int(h.To), block: union(h.Block), allow: union(h.Allow)}
@@ -176,13 +184,13 @@ func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
 	if err := p.compileWrappers(b); err != nil {
 		return err
 	}
-	p.rewrites = map[string]rewrite{}
-	for n, r := range specials() {
+	p.rewrites = map[string]*rewrite{}
+	for n, r := range specials(&cfg.Signals) {
 		wire, err := n.AppendWire(nil)
 		if err != nil {
 			return fmt.Errorf("special name %q: %w", n, err)
 		}
-		p.rewrites[string(wire)] = r
+		p.rewrites[string(wire)] = &r
 		scope := blocklist.Exact
 		if r.below {
 			scope = blocklist.Subtree

@@ -42,7 +42,7 @@ type Verdict struct {
 	Action   Action
 	Rule     Rule
 	Category string      // of the list that decided; "" when no list did
-	List     string      // the list that decided, the server of BlockedUpstream, the name of Lookalike; "" when none did
+	List     string      // the list that decided, the server of BlockedUpstream, the signal of Bypass, the engine of SafeSearch, the name of Lookalike; "" for none
 	Target   domain.Name // Rewrite: the name whose addresses are given instead
 	Pages    string      // a list of the illegal tier that lists pages of this host, which are passed; "" for none. Counted, never kept
 	Cloaked  bool        // a CNAME, HTTPS or SVCB target in the answer was judged, not the question itself
@@ -109,6 +109,20 @@ func (r Rule) Found() bool { return r == BlockedUpstream || r == Rebinding }
 func (r Rule) String() string { return name(r, ruleNames[:]) }
 
 var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search", "illegal-url", "blocked-upstream", "rebinding", "lookalike"}
+
+// Signals are the words in Verdict.List for names by which devices ask whether they may go around the filter (Bypass).
+func Signals() []string {
+	return []string{FirefoxDoH, PrivateRelay, ChromePrefetch, DesignatedResolvers, ESNI}
+}
+
+// The signals; see config.Signals.
+const (
+	FirefoxDoH          = "firefox-doh"
+	PrivateRelay        = "private-relay"
+	ChromePrefetch      = "chrome-prefetch"
+	DesignatedResolvers = "designated-resolvers"
+	ESNI                = "esni"
+)
 
 // Source is where the answer came from.
 type Source uint8

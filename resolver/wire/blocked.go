@@ -94,6 +94,11 @@ func appendSOA(dst []byte, q *Question, ttl uint32) []byte {
 	dst = append(dst, mailbox...)
 	server := max(q.End, headerLen) + 2 + recordLen // where soaServer stands in the message
 	dst = binary.BigEndian.AppendUint16(dst, 0xc000|uint16(server))
+	return appendSOATimes(dst, ttl)
+}
+
+// appendSOATimes appends the numbers at the end of a SOA record's data.
+func appendSOATimes(dst []byte, ttl uint32) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, 1)      // serial
 	dst = binary.BigEndian.AppendUint32(dst, 3600)   // refresh
 	dst = binary.BigEndian.AppendUint32(dst, 600)    // retry
