@@ -38,6 +38,7 @@ type tree struct {
 	sigs     map[string]map[uint16][]dns.RR
 	chain    []dns.RR // NSEC or NSEC3 in order
 	cuts     map[string]bool
+	there    map[string]bool // what existing found, once the zone is signed
 }
 
 type pair struct {
@@ -145,6 +146,7 @@ func (a *authority) sign() {
 	}
 	for _, z := range a.zones {
 		a.signZone(z)
+		z.there = z.existing()
 	}
 }
 
@@ -212,6 +214,9 @@ func (a *authority) signSet(z *tree, p *pair, name string, set []dns.RR) {
 
 // existing is every name of the zone, those that only have names below them included.
 func (z *tree) existing() map[string]bool {
+	if z.there != nil {
+		return z.there
+	}
 	all := map[string]bool{}
 	for name := range z.names {
 		for _, i := range append(dns.Split(name), -1) {

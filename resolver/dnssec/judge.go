@@ -111,7 +111,7 @@ const exempt = "exempt by configuration"
 // present judges a set of the answer.
 func (w *work) present(j *judgement, sets sections, set *rrset) error {
 	v, err := w.set(j, sets, set)
-	if err != nil {
+	if v, err = w.excused(v, home(set.name, set.typ), err); err != nil {
 		return err
 	}
 	w.note(set.name, "%s: %s%s", typeName(set.typ), v.Status, because(v.Why))
@@ -213,10 +213,22 @@ func (w *work) unsigned(name string, f *Fault) (Verdict, error) {
 	return bogus(f), nil
 }
 
+// excused looks whether what seems bogus stands in a zone that is not signed: then it proves nothing, and need not.
+func (w *work) excused(v Verdict, name string, err error) (Verdict, error) {
+	if err != nil || v.Status != Bogus {
+		return v, err
+	}
+	z, _, err := w.cover(name)
+	if err == nil && z.is == unsigned {
+		return insecure(z.fault.Why), nil
+	}
+	return v, err
+}
+
 // missing judges the proof that there is nothing of a type at name, or no such name.
 func (w *work) missing(j *judgement, sets sections, name string, typ uint16) error {
 	v, err := w.nothing(j, sets, name, typ)
-	if err != nil {
+	if v, err = w.excused(v, home(name, typ), err); err != nil {
 		return err
 	}
 	w.note(name, "%s: %s%s", missingWords(j.rcode, typ), v.Status, because(v.Why))
@@ -294,13 +306,13 @@ func (w *work) nothing(j *judgement, sets sections, name string, typ uint16) (Ve
 }
 
 // proven looks for the proof that fits the response code. Some servers answer NXDOMAIN for a name that has only names below it;
-// when the proof says so, the answer is put right.
+// when an NSEC says so, the answer is put right, as Unbound does.
 func (w *work) proven(j *judgement, d *denial, name string, typ uint16) (finding, *Fault, error) {
 	if j.rcode != wire.NXDomain {
 		return d.noData(name, typ)
 	}
 	found, f, err := d.noName(name)
-	if err != nil || f == nil {
+	if err != nil || f == nil || d.hash != nil {
 		return found, f, err
 	}
 	if found, other, err := d.noData(name, typ); err != nil || other == nil {

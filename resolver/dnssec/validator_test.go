@@ -9,7 +9,7 @@ import (
 )
 
 func TestWorld(t *testing.T) {
-	w := newWorld(t)
+	w := oneWorld()
 	v := dnssec.New(w.options(t))
 	for _, want := range w.wants {
 		t.Run(want.name+dns.TypeToString[want.typ], func(t *testing.T) {

@@ -105,6 +105,16 @@ func (w *world) whole() {
 	w.want(dnssec.Secure, ok, "www."+name, aaaa)
 	w.want(dnssec.Insecure, ok, "some.wild."+name, a)
 	w.want(dnssec.Insecure, nx, "none."+name, a)
+	for name, alg := range map[string]uint8{"1.2.3.4.5.6.7.8.9.a.b.c.nsec.": dns.ED25519, "1.2.3.4.5.6.7.8.9.a.b.c.example.": 0} {
+		host := "d.e.f.1.2.3.4.5.6.7.8.9." + name
+		w.zone(name, alg, host+" 300 IN PTR www."+name)
+		status := dnssec.Secure
+		if alg == 0 {
+			status = dnssec.Insecure
+		}
+		w.want(status, ok, host, dns.TypePTR, a)
+		w.want(status, nx, "0."+host, a)
+	}
 	w.zone("child.sub."+name, 0, "www.child.sub."+name+" 300 IN A 192.0.2.9")
 	w.want(dnssec.Insecure, ok, "www.child.sub."+name, a, aaaa)
 }
@@ -231,6 +241,9 @@ func (w *world) broken() {
 	z.signWith = []*pair{makePair(w.t, "stranger.nsec.", 256, dns.ED25519, 1)}
 	z = bad("revoked.example.", dns.ED25519)
 	z.keys[0] = makePair(w.t, "revoked.example.", 257|128, dns.ED25519, 1)
+	for i := range 3 {
+		w.wants[len(w.wants)-1-i].differ = "RFC 5011 section 2.1: a revoked key proves no other"
+	}
 	w.collisions()
 }
 
@@ -305,6 +318,7 @@ func (w *world) hostile() {
 		name := fmt.Sprintf("hostile%d.example.", j)
 		w.zone(name, dns.ECDSAP256SHA256, contents(name)...).hashed = hashed
 		w.zone("cut."+name, 0, "www.cut."+name+" 300 IN A 192.0.2.7")
+		w.zone("signed."+name, dns.ED25519, "www.signed."+name+" 300 IN A 192.0.2.7")
 		w.tampered(name)
 	}
 	for name, change := range map[string]struct {
@@ -399,16 +413,41 @@ func (w *world) tampered(name string) {
 			}
 		}
 	})
-	// What is below a delegation is not for the parent to deny.
-	lost("www.cut", a, func(m *dns.Msg) {
-		other := w.reply(dns.Question{Name: "cut." + name, Qtype: tds, Qclass: dns.ClassINET}, true)
-		m.Answer, m.Ns, m.Rcode = nil, other.Ns, nx
+	w.differs("Unbound makes the alias anew and asks for where that leads")
+	// What is below an unsigned delegation is not for the parent to deny, but there anybody may say anything.
+	for _, host := range []string{"www.cut.", "none.cut."} {
+		w.tamper[host+name+" A"] = func(m *dns.Msg) {
+			other := w.reply(dns.Question{Name: "cut." + name, Qtype: tds, Qclass: dns.ClassINET}, true)
+			m.Answer, m.Ns, m.Rcode = nil, other.Ns, nx
+		}
+		w.want(dnssec.Insecure, nx, host+name, a)
+	}
+	// Below a signed one it is refused.
+	lost("www.signed", a, func(m *dns.Msg) {
+		other := w.reply(dns.Question{Name: "signed." + name, Qtype: tds, Qclass: dns.ClassINET}, true)
+		m.Answer, m.Ns, m.Rcode = nil, other.Answer, nx
+		m.Ns = append(m.Ns, w.reply(dns.Question{Name: "none." + name, Qtype: a, Qclass: dns.ClassINET}, true).Ns...)
 	})
-	// The wrong code beside the right proof is put right.
+	// The wrong code beside the right proof is put right where NSEC says so.
 	w.tamper["empty."+name+" AAAA"] = func(m *dns.Msg) { m.Rcode = nx }
-	w.want(dnssec.Secure, ok, "empty."+name, aaaa)
+	if w.zones[name].hashed == nil {
+		w.want(dnssec.Secure, ok, "empty."+name, aaaa)
+	} else {
+		w.want(dnssec.Bogus, servfail, "empty."+name, aaaa)
+	}
 	w.tamper["alias."+name+" TXT"] = func(m *dns.Msg) { m.Rcode = nx }
 	w.want(dnssec.Secure, ok, "alias."+name, txt)
+	w.tamper["deep.empty."+name+" A"] = func(m *dns.Msg) { // a signature that does not fit before one that does
+		for _, rr := range m.Answer {
+			if sig, ok := rr.(*dns.RRSIG); ok {
+				wrong := dns.Copy(sig).(*dns.RRSIG)
+				wrong.Signature = "AAAA" + sig.Signature[4:]
+				m.Answer = append([]dns.RR{wrong}, m.Answer...)
+				return
+			}
+		}
+	}
+	w.want(dnssec.Secure, ok, "deep.empty."+name, a)
 	// Strangers in the authority section are left out.
 	w.tamper["real.wild."+name+" A"] = func(m *dns.Msg) { m.Ns = append(m.Ns, must(w.t, name+" 300 IN NS ns.elsewhere.example.")) }
 	w.want(dnssec.Secure, ok, "real.wild."+name, a)
