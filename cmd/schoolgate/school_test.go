@@ -163,13 +163,19 @@ func (b *box) conditions() map[string]string {
 // names one.
 func serveDNS(t testing.TB, h dns.HandlerFunc) string {
 	t.Helper()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
+	var udp net.PacketConn
+	var tcp net.Listener
+	for err := error(syscall.EADDRINUSE); errors.Is(err, syscall.EADDRINUSE); { // a port that is free for one need not be for the other
+		var bad error
+		if udp, bad = net.ListenPacket("udp", "127.0.0.1:0"); bad != nil {
+			t.Fatal(bad)
+		}
+		if tcp, err = net.Listen("tcp", udp.LocalAddr().String()); err != nil {
+			_ = udp.Close()
+		}
+		if err != nil && !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
 	}
 	for _, s := range []*dns.Server{{PacketConn: udp, Handler: h}, {Listener: tcp, Handler: h}} {
 		started := make(chan struct{})

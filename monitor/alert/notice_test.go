@@ -41,3 +41,30 @@ func TestOpened(t *testing.T) {
 		}
 	})
 }
+
+// TestRequested: a request from the block page is told to the technical lead alone, and a flood of them does not keep what
+// opens the filter from being told.
+func TestRequested(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemStore()
+		r := start(t, store)
+		for i := range 3 * perRequest {
+			r.Requested(fmt.Sprintf("Request %d.", i), "schoolgate requests")
+			synctest.Wait()
+		}
+		r.Opened("Change 7 is in force.", "")
+		synctest.Wait()
+		alerts, mails := store.snapshot()
+		if len(alerts) != perRequest+1 {
+			t.Fatalf("%d alerts", len(alerts))
+		}
+		first := mails[0]
+		if first.To != "it@school.example" || !strings.Contains(first.Body, "A message for you:\n\n  Request 0.\n\nWhat to do: schoolgate requests\n") || !strings.HasSuffix(first.Subject, "a site is to be looked at") {
+			t.Errorf("mail to %s %q:\n%s", first.To, first.Subject, first.Body)
+		}
+		if strings.Contains(first.Body, "over since") || len(mails) != perRequest+3 {
+			t.Errorf("%d mails, the first:\n%s", len(mails), first.Body)
+		}
+		r.stop()
+	})
+}

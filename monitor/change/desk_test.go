@@ -450,3 +450,32 @@ func TestWrittenAnew(t *testing.T) {
 		t.Error("the Book itself was altered")
 	}
 }
+
+// TestAnswer: what became of a request is a line of the log, once; a request of the same number made later, since the record
+// was begun anew, waits for an answer of its own.
+func TestAnswer(t *testing.T) {
+	s := newSchool(t)
+	r := monitor.Request{ID: 7, At: s.now.Add(-hour)}
+	s.refused("reason", s.Answer(r, "Ann", ""))
+	s.refused("nobody's name", s.Answer(r, "", "open now"))
+	s.refused("illegal tier", s.Answer(r, "Ann", "it was illegal.example"))
+	if err := s.Answer(r, "Ann", "open  now"); err != nil {
+		t.Fatal(err)
+	}
+	s.refused("Ann already", s.Answer(r, "Bob", "open now"))
+	b := read(t, s.Log)
+	e, ok := b.Answer(7, r.At)
+	if want := (Entry{Number: 1, At: s.now, Kind: KindAnswered, Asked: 7, By: "Ann", Via: "test", Why: "open now", Prev: e.Prev, Hash: e.Hash}); !ok || !cmp.Equal(want, e) {
+		t.Errorf("%+v", e)
+	}
+	if len(b.Changes()) != 0 || len(s.inForce()) != 0 || b.Check(nil) != nil {
+		t.Errorf("changes %v, in force %v, fault %v", b.Changes(), s.inForce(), b.Check(nil))
+	}
+	for _, other := range []monitor.Request{{ID: 8, At: r.At}, {ID: 7, At: s.now.Add(hour)}} {
+		if e, ok := b.Answer(other.ID, other.At); ok {
+			t.Errorf("request %+v has the answer %+v", other, e)
+		}
+	}
+	s.File.Changes.People = []config.Person{{Name: "Ann"}}
+	s.refused("not among", s.Answer(monitor.Request{ID: 8, At: s.now}, "Eve", "no"))
+}

@@ -423,3 +423,32 @@ func TestSameTwice(t *testing.T) {
 		t.Error("a large number is not written in full")
 	}
 }
+
+// TestRequestsOfTheBlockPage: what was asked for and what came of it, without who asked.
+func TestRequestsOfTheBlockPage(t *testing.T) {
+	span := autumn(t)
+	at := span.From.AddDate(0, 0, 10)
+	src := &memory{requests: []monitor.Request{
+		{ID: 2, At: at.Add(time.Hour), Site: "(withheld: illegal tier)", Device: "tablet-01", Group: "children", Name: "Nobody Known", Role: "other", Why: "secret words"},
+		{ID: 1, At: at, Site: "maps.example", Reason: "gaming", Device: "tablet-01", Group: "staff", Name: "Ann Example", Role: "teacher", Why: "secret words", Answered: at.Add(2 * time.Hour), AnsweredBy: "A. Lead", Answer: "allowed for a term"},
+	}}
+	r := build(t, src, span, school(span.To))
+	var sheet strings.Builder
+	if err := r.CSV(&sheet); err != nil {
+		t.Fatal(err)
+	}
+	text := page(t, r)
+	for _, want := range []string{"maps.example", "allowed for a term", "(withheld: illegal tier)", "not yet", "teacher"} {
+		if !strings.Contains(text, want) || !strings.Contains(sheet.String(), want) {
+			t.Errorf("the review lacks %q", want)
+		}
+	}
+	for _, never := range []string{"Ann Example", "Nobody Known", "secret words"} {
+		if strings.Contains(text, never) || strings.Contains(sheet.String(), never) {
+			t.Errorf("the review holds %q", never)
+		}
+	}
+	if text := page(t, build(t, &memory{}, span, school(span.To))); !strings.Contains(text, "Nobody asked for a site to be looked at.") {
+		t.Error("nobody asked, and the review does not say so")
+	}
+}
