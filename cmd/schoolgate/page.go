@@ -14,6 +14,7 @@ import (
 	"schoolgate/monitor/notice"
 	"schoolgate/monitor/record"
 	"schoolgate/resolver"
+	"schoolgate/resolver/listen"
 	"schoolgate/resolver/query"
 )
 
@@ -37,14 +38,12 @@ func (a *appliance) openPage(cfg *config.Config) error {
 	}
 	h.Keep = a.keepRequest
 	a.page = h
-	a.pageServer = &notice.Server{Addrs: cfg.Page.HTTP, Handler: h, Allowed: isLocal, Log: h.Log}
+	a.pageServer = &notice.Server{
+		Addrs: cfg.Page.HTTP, Handler: h, Log: h.Log,
+		Allowed: func(client netip.Addr) bool { return a.access.Standing(client) != listen.Outside },
+	}
 	a.pageServer.Open()
 	return nil
-}
-
-// isLocal says whether an address can be one of the school's own: the page is for nobody else.
-func isLocal(a netip.Addr) bool {
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast()
 }
 
 // judged is what holds for a name and a client now, and what the client may be told of it.

@@ -83,6 +83,9 @@ func machine() (out []home, err error) {
 				continue
 			}
 			ones, _ := n.Mask.Size()
+			if addr.Is6() {
+				ones = min(ones, 64) // an address that came by DHCP stands alone, though its neighbours are in the same network
+			}
 			out = append(out, home{addr: addr, net: netip.PrefixFrom(addr, ones).Masked(), iface: i.Index})
 		}
 	}
