@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 func (k *checker) answers() {
 	a := k.c.Answers
 	k.names("answers.private", a.Private)
@@ -12,10 +14,12 @@ func (k *checker) answers() {
 		}
 	}
 	for i, n := range a.ExemptTargets {
+		if j := slices.IndexFunc(a.ExemptTargetsExcept, n.Within); n != "" && j >= 0 {
+			k.warnf(element("answers.exempt_targets", i), "leave it out of one of them", "%q is not exempt: exempt_targets_except has %q", n, a.ExemptTargetsExcept[j])
+		}
 		if n != "" && n.IsPublicSuffix() {
 			k.refusef(element("answers.exempt_targets", i), `write the zone of one content network, such as "cdn.example"`,
 				"every site whose name ends in %q could stand behind an allowed name", n)
 		}
 	}
-	k.contradiction("answers.exempt_targets", a.ExemptTargets, "answers.exempt_targets_except", a.ExemptTargetsExcept)
 }

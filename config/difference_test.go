@@ -71,6 +71,12 @@ func TestDiffWords(t *testing.T) {
 		}, []string{
 			"group children: service youtube is blocked", "group staff: service copilot is allowed", "update.catalogue is now false (was true)",
 		}},
+		{"answers", func(c *Config) {
+			c.Answers = Answers{ECH: ECHStrip, Lookalikes: LookalikesBlock, Private: []domain.Name{"a.example"}, ExemptTargets: []domain.Name{"b.example"}, ExemptTargetsExcept: []domain.Name{"c.example"}}
+		}, []string{
+			"answers.ech is now strip (was keep)", "answers.lookalikes is now block (was flag)", "answers: a.example may have addresses of the local network",
+			"answers: no category list refuses b.example as what an answer leads to", "answers: c.example is no longer exempt as what an answer leads to",
+		}},
 		{"switches", func(c *Config) { c.Policy.StopAll = true; c.Groups[2].Internet = false }, []string{
 			"every name is refused to everyone", "group guests: cut off: every name is refused",
 		}},

@@ -35,6 +35,11 @@ func TestOpens(t *testing.T) {
 		{"a service is blocked", func(c *Config) { c.Groups[0].BlockServices = []string{"youtube"} }, false, true},
 		{"a list less", func(c *Config) { c.Lists = c.Lists[:1] }, true, false},
 		{"a list of another category", func(c *Config) { c.Lists[0].Category = Gaming }, true, true},
+		{"names that look like blocked ones are refused", func(c *Config) { c.Answers.Lookalikes = LookalikesBlock }, false, true},
+		{"names may lead into the network", func(c *Config) { c.Answers.Private = []domain.Name{"x.example"} }, true, false},
+		{"a target is exempt", func(c *Config) { c.Answers.ExemptTargets = []domain.Name{"x.example"} }, true, false},
+		{"a target is not exempt", func(c *Config) { c.Answers.ExemptTargetsExcept = []domain.Name{"x.example"} }, false, true},
+		{"no keys that hide names", func(c *Config) { c.Answers.ECH = ECHStrip }, false, false},
 		{"a group less", func(c *Config) { c.Groups = c.Groups[:2] }, true, true},
 		{"no schools pack", func(c *Config) { c.Policy.SchoolsPack = !c.Policy.SchoolsPack }, !Default().Policy.SchoolsPack, Default().Policy.SchoolsPack},
 	} {
