@@ -158,12 +158,12 @@ func rowWriter(format string, out io.Writer, loc *time.Location) (rows, error) {
 	return rows{}, usage("--format takes table, csv or json", "no format %q", format)
 }
 
-var columns = []string{"time", "device", "address", "group", "name", "type", "verdict", "rule", "category", "list", "source", "rcode", "duration_ms"}
+var columns = []string{"time", "device", "address", "group", "name", "type", "verdict", "rule", "category", "list", "source", "rcode", "duration_ms", "via"}
 
 func fields(r record.Row, loc *time.Location) []string {
 	return []string{
 		r.Time.In(loc).Format("2006-01-02T15:04:05.000Z07:00"), r.Device, r.Addr.String(), r.Group, r.Name, typeName(r.Type),
-		r.Action.String(), r.Rule.String(), r.Category, r.List, r.Source.String(), rcodeName(r.RCode), milliseconds(r.Duration),
+		r.Action.String(), r.Rule.String(), r.Category, r.List, r.Source.String(), rcodeName(r.RCode), milliseconds(r.Duration), r.Via.String(),
 	}
 }
 
@@ -181,7 +181,7 @@ func tableWriter(out io.Writer, loc *time.Location) rows {
 				fmt.Fprintln(w, "TIME\tDEVICE\tGROUP\tNAME\tTYPE\tVERDICT\tCATEGORY\tLIST\tANSWER")
 			}
 			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s, %s\n", r.Time.In(loc).Format(time.DateTime), r.Device, r.Group,
-				r.Name, typeName(r.Type), r.Action, dash(r.Category), dash(r.List), rcodeName(r.RCode), r.Source)
+				r.Name, typeName(r.Type), r.Action, dash(r.Category), listWords(r), rcodeName(r.RCode), r.Source)
 			return err
 		},
 		flush: w.Flush,
@@ -224,6 +224,19 @@ func inert(cell string) string {
 		return "'" + cell
 	}
 	return cell
+}
+
+// listWords is the list that decided, and what of the question it decided on when that was not the name asked for.
+func listWords(r record.Row) string {
+	switch r.Via {
+	case query.ViaTarget:
+		return dash(r.List) + " (target)"
+	case query.ViaCarried:
+		return dash(r.List) + " (name within)"
+	case query.ViaTarget | query.ViaCarried:
+		return dash(r.List) + " (name within a target)"
+	}
+	return dash(r.List)
 }
 
 func dash(s string) string {

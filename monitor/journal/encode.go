@@ -16,7 +16,7 @@ import (
 //	who: address           1 + 0, 4 or 16
 //	     device, group     1 + n each
 //	why: type, rcode       2 + 2
-//	     action, rule, source   1 + 1 + 1
+//	     action and via, rule, source   1 + 1 + 1
 //	     category, list    1 + n each
 //	wire name              the rest; nothing in the illegal tier
 //
@@ -26,6 +26,7 @@ import (
 const (
 	timeSize  = 8 + 4
 	whyFixed  = 2 + 2 + 3
+	viaShift  = 4 // the byte of the action holds the Via too
 	fixedSize = lengthSize + timeSize + 3 + whyFixed + 2
 )
 
@@ -78,7 +79,7 @@ func encode(b []byte, q *query.Query) {
 	b = putText(b, q.Client.Name)
 	le.PutUint16(b, q.Question.Type)
 	le.PutUint16(b[2:], q.RCode)
-	b[4], b[5], b[6] = byte(q.Verdict.Action), byte(q.Verdict.Rule), byte(q.Source)
+	b[4], b[5], b[6] = byte(q.Verdict.Action)|byte(q.Verdict.Via())<<viaShift, byte(q.Verdict.Rule), byte(q.Source)
 	b = putText(b[whyFixed:], q.Verdict.Category)
 	b = putText(b, q.Verdict.List)
 	if !q.Verdict.Rule.Withheld() {
@@ -122,7 +123,7 @@ func readWho(b []byte) (w record.Who) {
 func readWhy(b []byte) record.Why {
 	w := record.Why{
 		Type: binary.LittleEndian.Uint16(b), RCode: binary.LittleEndian.Uint16(b[2:]),
-		Action: query.Action(b[4]), Rule: query.Rule(b[5]), Source: query.Source(b[6]),
+		Action: query.Action(b[4] & (1<<viaShift - 1)), Via: query.Via(b[4] >> viaShift), Rule: query.Rule(b[5]), Source: query.Source(b[6]),
 	}
 	part, b := cut(b[whyFixed:])
 	w.Category = string(part)

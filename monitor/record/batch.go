@@ -37,6 +37,7 @@ type Why struct {
 	Category, List string
 	Source         query.Source
 	RCode, Type    uint16
+	Via            query.Via
 }
 
 // Row gives row i.
@@ -50,7 +51,7 @@ func (e *Entry) Row(who *Who, why *Why, name string) Row {
 	return Row{
 		Time: time.UnixMilli(e.Time).UTC(), Duration: time.Duration(e.Took) * time.Microsecond, Name: name,
 		Device: who.Device, Addr: who.Addr, Group: who.Group,
-		Type: why.Type, Action: why.Action, Rule: why.Rule, Category: why.Category, List: why.List, Source: why.Source, RCode: why.RCode,
+		Type: why.Type, Action: why.Action, Rule: why.Rule, Category: why.Category, List: why.List, Source: why.Source, RCode: why.RCode, Via: why.Via,
 	}
 }
 
@@ -68,7 +69,7 @@ func BatchOf(rows ...Row) *Batch {
 		b.Rows = append(b.Rows, Entry{
 			Time: r.Time.UnixMilli(), Took: Micros(r.Duration),
 			Who:  index(who, &b.Who, Who{r.Device, r.Addr, r.Group}),
-			Why:  index(why, &b.Why, Why{r.Action, r.Rule, r.Category, r.List, r.Source, r.RCode, r.Type}),
+			Why:  index(why, &b.Why, Why{r.Action, r.Rule, r.Category, r.List, r.Source, r.RCode, r.Type, r.Via}),
 			Name: index(names, &b.Names, r.Name),
 		})
 	}

@@ -23,6 +23,7 @@ type Row struct {
 	Rule     query.Rule
 	Category string
 	List     string
+	Via      query.Via
 	Source   query.Source
 	RCode    uint16
 	Duration time.Duration
@@ -33,7 +34,7 @@ func FromQuery(q *query.Query) Row {
 	r := Row{
 		Time: q.Start, Device: q.Client.Device, Addr: q.Client.Addr, Group: q.Client.Name,
 		Type: q.Question.Type, Action: q.Verdict.Action, Rule: q.Verdict.Rule,
-		Category: q.Verdict.Category, List: q.Verdict.List,
+		Category: q.Verdict.Category, List: q.Verdict.List, Via: q.Verdict.Via(),
 		Source: q.Source, RCode: q.RCode, Duration: q.Duration,
 	}
 	if q.Verdict.Rule.Withheld() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/netip"
+	"strings"
 
 	"schoolgate/monitor/record"
 	"schoolgate/resolver/query"
@@ -99,14 +100,22 @@ func putWho(b []byte, w *record.Who) []byte {
 	return putText(b, w.Group)
 }
 
-// Words rather than the numbers of this program, which may change.
+// Words rather than the numbers of this program, which may change. What is judged stands behind the rule, where it is not the
+// name asked for.
 func putWhy(b []byte, w *record.Why) []byte {
-	for _, s := range []string{w.Action.String(), w.Rule.String(), w.Category, w.List, w.Source.String()} {
+	rule := w.Rule.String()
+	if w.Via != 0 {
+		rule += viaMark + w.Via.String()
+	}
+	for _, s := range []string{w.Action.String(), rule, w.Category, w.List, w.Source.String()} {
 		b = putText(b, s)
 	}
 	b = binary.AppendUvarint(b, uint64(w.RCode))
 	return binary.AppendUvarint(b, uint64(w.Type))
 }
+
+// viaMark stands between a rule and what it is about; no rule has it in its name.
+const viaMark = "/"
 
 // body reads the body of a frame. After bad is set it gives zeros.
 type body struct {
@@ -165,7 +174,9 @@ func (r *body) who() (w record.Who) {
 
 func (r *body) why() (w record.Why) {
 	w.Action, _ = query.ParseAction(string(r.text()))
-	w.Rule, _ = query.ParseRule(string(r.text()))
+	rule, via, _ := strings.Cut(string(r.text()), viaMark)
+	w.Rule, _ = query.ParseRule(rule)
+	w.Via, _ = query.ParseVia(via)
 	w.Category = string(r.text())
 	w.List = string(r.text())
 	w.Source, _ = query.ParseSource(string(r.text()))

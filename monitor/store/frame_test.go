@@ -67,6 +67,7 @@ func TestFramesAsGiven(t *testing.T) {
 				Device: text.Draw(rt, "device"), Group: text.Draw(rt, "group"), Category: text.Draw(rt, "category"), List: text.Draw(rt, "list"),
 				Name: text.Draw(rt, "name") + ".example", Type: rapid.Uint16().Draw(rt, "type"), RCode: rapid.Uint16().Draw(rt, "rcode"),
 				Action: query.Action(rapid.IntRange(0, 2).Draw(rt, "action")), Source: query.Source(rapid.IntRange(0, 4).Draw(rt, "source")),
+				Via:      query.Via(rapid.IntRange(0, 3).Draw(rt, "via")),
 				Duration: time.Duration(rapid.Uint32().Draw(rt, "took")) * time.Microsecond,
 			}
 			if rapid.Bool().Draw(rt, "known rule") {

@@ -215,7 +215,7 @@ func (t *tally) rows(lo, hi int64, p part) error {
 		b.who[i].Addr = record.Who{}.Addr
 	}
 	for i := range b.why {
-		b.why[i].Source, b.why[i].RCode, b.why[i].Type = 0, 0, 0
+		b.why[i].Source, b.why[i].RCode, b.why[i].Type, b.why[i].Via = 0, 0, 0, 0
 	}
 	var who, why, names []uint64
 	if p.of > 1 {

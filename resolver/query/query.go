@@ -58,6 +58,18 @@ func (v *Verdict) Kind() string {
 	return v.Category
 }
 
+// Via is what of the question the verdict is about.
+func (v *Verdict) Via() Via {
+	var via Via
+	if v.Cloaked {
+		via |= ViaTarget
+	}
+	if v.Wrapped {
+		via |= ViaCarried
+	}
+	return via
+}
+
 // Blocked says whether the client was refused the name.
 func (v *Verdict) Blocked() bool { return v.Action == Block }
 
@@ -124,6 +136,19 @@ const (
 	ESNI                = "esni"
 )
 
+// Via is what of a question was judged, where it was not the name asked for.
+type Via uint8
+
+// The ways; both of them together are a name that a target carries.
+const (
+	ViaTarget  Via = 1 << iota // what the answer leads to: see Verdict.Cloaked
+	ViaCarried                 // a name within the name: see Verdict.Wrapped
+)
+
+func (v Via) String() string { return name(v, viaNames[:]) }
+
+var viaNames = [...]string{"", "target", "carried", "target-carried"}
+
 // Source is where the answer came from.
 type Source uint8
 
@@ -171,6 +196,9 @@ func ParseRule(s string) (Rule, bool) { return parse[Rule](s, ruleNames[:]) }
 
 // ParseSource: see ParseAction.
 func ParseSource(s string) (Source, bool) { return parse[Source](s, sourceNames[:]) }
+
+// ParseVia: see ParseAction.
+func ParseVia(s string) (Via, bool) { return parse[Via](s, viaNames[:]) }
 
 func parse[T ~uint8](s string, names []string) (T, bool) {
 	for i, n := range names {
