@@ -117,7 +117,7 @@ func (p *Policy) carried(now time.Time, client uint8, name *domain.Wire, v query
 			got = p.DecideTarget(now, client, *asked, &key, hits)
 		}
 		if got.Action == query.Rewrite { // what is carried cannot be steered
-			got = query.Verdict{Action: query.Block, Rule: query.SafeSearch}
+			got.Action, got.Target = query.Block, ""
 		}
 		got.Wrapped = true
 		switch {

@@ -89,7 +89,7 @@ func TestWrappedPrecedence(t *testing.T) {
 		{"an own block", staff, "own-example.translate.goog", wrapped(refused)},
 		{"an own block of the wrapped name alone", staff, "bad-fine-example.translate.goog", refused},
 		{"an allowed service opens nothing", children, "games-example.turbopages.org", games},
-		{"nor a search without its safe form", children, "www-google-com.turbopages.org", wrapped(query.Verdict{Action: query.Block, Rule: query.SafeSearch})},
+		{"nor a search without its safe form", children, "www-google-com.turbopages.org", wrapped(query.Verdict{Action: query.Block, Rule: query.SafeSearch, List: config.Engines()[0]})},
 		{"one page that a person allowed by name", children, "games-example.cdn.ampproject.org", query.Verdict{Rule: query.OwnAllow}},
 		{"and no other", children, "both-example.cdn.ampproject.org", wrapped(block(query.Category, config.Pornography, "adult"))},
 		{"an approved service opens what is approved", nursery, "phonics-example.translate.goog", query.Verdict{Rule: query.Approved}},
