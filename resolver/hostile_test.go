@@ -116,7 +116,7 @@ func hostile(r *rand.Rand) []byte {
 	return b
 }
 
-// hostilePackets are several hundred thousand of them, and those of SCHOOLGATE_PACKETS, a folder of packets that others
+// hostilePackets are so many of them, and those of SCHOOLGATE_PACKETS, a folder of packets that others
 // found, if it is set.
 func hostilePackets(t *testing.T, n int) (packets [][]byte) {
 	if dir := os.Getenv("SCHOOLGATE_PACKETS"); dir != "" {
@@ -144,7 +144,7 @@ func hostilePackets(t *testing.T, n int) (packets [][]byte) {
 // and hardly more memory.
 func TestHostilePackets(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	n := 300_000
+	n := 200_000
 	if testing.Short() {
 		n = 30_000
 	}
