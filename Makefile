@@ -9,7 +9,7 @@ PLATFORMS := linux-arm64 linux-armv7 linux-amd64
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test load bench effectiveness respdiff race quicklint lint vulncheck cross clean
+.PHONY: help build run demo test load bench floods effectiveness respdiff race quicklint lint vulncheck cross clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ load: ## send 20,000 queries a second for 30 s to a box that records them (Debia
 
 bench: build ## measure beside a bare echo and the peers that Debian packages, into docs/performance.md
 	$(GO) run ./cmd/bench --write docs/performance.md
+
+floods: ## measure in network namespaces how long a client waits while others flood, into docs/abuse.md (as root)
+	SCHOOLGATE_FLOODS=$(CURDIR)/docs/abuse.md $(GO) test -count=1 -run '^TestFloods$$' -timeout 30m -v ./cmd/schoolgate
 
 effectiveness: ## measure what deploy/recommended.toml refuses and leaves open (test data in ../shared/data)
 	@$(GO) run ./cmd/effectiveness

@@ -123,8 +123,14 @@ func writeConfig(t testing.TB, dir, text string) string {
 // launch starts the binary with a configuration and waits until it says that it answers.
 func launch(t testing.TB, config string, more ...string) *box {
 	t.Helper()
+	return launchAs(t, config, append([]string{binary(t), "run", "--config", config}, more...)...)
+}
+
+// launchAs is launch by a command line of one's own.
+func launchAs(t testing.TB, config string, command ...string) *box {
+	t.Helper()
 	b := &box{t: t, config: config, ended: make(chan struct{})}
-	b.cmd = exec.Command(binary(t), append([]string{"run", "--config", config}, more...)...)
+	b.cmd = exec.Command(command[0], command[1:]...)
 	b.cmd.Dir = filepath.Dir(config)
 	b.cmd.Stdout, b.cmd.Stderr = &b.stdout, &b.stderr
 	if err := b.cmd.Start(); err != nil {

@@ -11,7 +11,8 @@ import (
 
 // Rates bound what clients may ask and be sent over time; who was quiet may go ahead of each by six seconds' worth. Zero is
 // no limit. None of them holds for this machine itself, and of those who are Shared only Spare, eight times as much. A network
-// is an IPv4 /24 or an IPv6 /64; of Answers and Spare all its addresses together get four times as much as one.
+// is an IPv4 /24 or an IPv6 /64; of Answers and Spare all its addresses together get four times as much as one, and of Spare
+// everybody together eight times as much, and but a second's worth ahead.
 type Rates struct {
 	Client  int // questions a second from one address over UDP, and as many over all else
 	Network int // questions a second from one network over UDP, without proof of their addresses
@@ -29,16 +30,21 @@ type brakes struct {
 	keys                          keys
 	client, hint, stream, network *meter
 	answers, nothing, spare       pair
+	all                           *meter // spare bytes to everybody
 }
 
 func newBrakes(r Rates) *brakes {
-	return &brakes{
+	b := &brakes{
 		rates: r, keys: newKeys(),
 		client: newMeter(r.Client, 4096), hint: newMeter(r.Client, 1024), stream: newMeter(r.Client, 1024),
 		network: newMeter(r.Network, 1024),
 		answers: newPair(r.Answers, 8192), nothing: newPair(r.Answers*nothing, 1024),
-		spare: newPair(r.Spare, 1024),
+		spare: newPair(r.Spare, 1024), all: newMeter(r.Spare*everybody, 1),
 	}
+	if b.all != nil {
+		b.all.ahead = int64(time.Second)
+	}
+	return b
 }
 
 // limited counts what was over a limit. Questions over Client that were not even told to come by TCP are lost, all others are
@@ -129,13 +135,17 @@ func (s *Server) forUDP(q *query.Query, client netip.Addr, st Standing, req, res
 		if st == Shared {
 			all, excess = one, excess/shared
 		}
-		if !b.spare.take(one, all, now, excess) {
+		if !b.spare.take(one, all, now, excess) || !b.all.take(0, now, excess) {
 			s.limited.spare.Add(1)
 			return challenge(q, req, resp[:0])
 		}
 	}
 	return resp
 }
+
+// everybody is how many times Spare all addresses without proof together may be sent: a flood in the name of a whole school is
+// made no greater than a flood in the name of one.
+const everybody = 8
 
 // shared is how many times Spare a router that asks for many may be sent.
 const shared = 8

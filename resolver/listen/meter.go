@@ -19,9 +19,10 @@ const surge = 6 * time.Second
 // the whole table. A place holds one number: the time at which all that was let would have been due at the rate (the
 // generic cell rate algorithm).
 type meter struct {
-	step int64 // nanoseconds for one unit
-	mask uint64
-	rows [2][]atomic.Int64
+	step  int64 // nanoseconds for one unit
+	ahead int64 // nanoseconds that somebody may be ahead
+	mask  uint64
+	rows  [2][]atomic.Int64
 }
 
 // newMeter makes one for so many units a second, with 2 × width places; width is a power of two. No rate is no limit.
@@ -29,7 +30,7 @@ func newMeter(perSecond, width int) *meter {
 	if perSecond <= 0 {
 		return nil
 	}
-	m := &meter{step: max(int64(time.Second)/int64(perSecond), 1), mask: uint64(width - 1)}
+	m := &meter{step: max(int64(time.Second)/int64(perSecond), 1), ahead: int64(surge), mask: uint64(width - 1)}
 	for i := range m.rows {
 		m.rows[i] = make([]atomic.Int64, width)
 	}
@@ -43,7 +44,7 @@ func (m *meter) take(key uint64, now, cost int64) bool {
 	}
 	a, b := &m.rows[0][key&m.mask], &m.rows[1][key>>32&m.mask]
 	due := max(min(a.Load(), b.Load()), now) + cost*m.step
-	if due > now+int64(surge) {
+	if due > now+m.ahead {
 		return false
 	}
 	raise(a, due)
