@@ -32,24 +32,25 @@ const (
 
 // Config is the whole file. It is immutable once loaded, so any number of goroutines may read it: a reload makes another.
 type Config struct {
-	Site     Site     `toml:"site"`
-	DNS      DNS      `toml:"dns"`
-	HTTP     HTTP     `toml:"http"`
-	Page     Page     `toml:"page"`
-	Upstream Upstream `toml:"upstream"`
-	Cache    Cache    `toml:"cache"`
-	Policy   Policy   `toml:"policy"`
-	Answers  Answers  `toml:"answers"`
-	Signals  Signals  `toml:"signals"`
-	Groups   []Group  `toml:"groups"`
-	Devices  []Device `toml:"devices"`
-	Lists    []List   `toml:"lists"`
-	Update   Update   `toml:"update"`
-	Illegal  Illegal  `toml:"illegal"`
-	Alerts   Alerts   `toml:"alerts"`
-	Changes  Changes  `toml:"changes"`
-	Store    Store    `toml:"store"`
-	Terms    []Term   `toml:"terms"`
+	Site      Site      `toml:"site"`
+	DNS       DNS       `toml:"dns"`
+	HTTP      HTTP      `toml:"http"`
+	Encrypted Encrypted `toml:"encrypted"`
+	Page      Page      `toml:"page"`
+	Upstream  Upstream  `toml:"upstream"`
+	Cache     Cache     `toml:"cache"`
+	Policy    Policy    `toml:"policy"`
+	Answers   Answers   `toml:"answers"`
+	Signals   Signals   `toml:"signals"`
+	Groups    []Group   `toml:"groups"`
+	Devices   []Device  `toml:"devices"`
+	Lists     []List    `toml:"lists"`
+	Update    Update    `toml:"update"`
+	Illegal   Illegal   `toml:"illegal"`
+	Alerts    Alerts    `toml:"alerts"`
+	Changes   Changes   `toml:"changes"`
+	Store     Store     `toml:"store"`
+	Terms     []Term    `toml:"terms"`
 }
 
 // Site is the school.
@@ -158,8 +159,9 @@ type Answer struct {
 // Device names one device.
 type Device struct {
 	Name  string     `toml:"name"`
-	MAC   MAC        `toml:"mac"` // at least one of MAC and IP
+	MAC   MAC        `toml:"mac"` // at least one of MAC, IP and ID
 	IP    netip.Addr `toml:"ip"`
+	ID    string     `toml:"id"`    // what it calls itself over encrypted transports, which is no proof
 	Group string     `toml:"group"` // "": the group whose clients match, else the default group
 }
 

@@ -17,7 +17,8 @@ func Default() *Config {
 			Allow:  []Network{{Word: NetworkPrivate}, {Word: NetworkOwn}},
 			Limits: Limits{Client: 1000, Network: 4000, Answers: 200, Spare: 128 << 10, Sessions: 1024, ClientSessions: 256},
 		},
-		HTTP: HTTP{Listen: netip.MustParseAddrPort("127.0.0.1:9153")},
+		HTTP:      HTTP{Listen: netip.MustParseAddrPort("127.0.0.1:9153")},
+		Encrypted: Encrypted{Announce: true},
 		Upstream: Upstream{
 			Servers: []Server{
 				{Kind: ServerTLS, Addr: netip.MustParseAddrPort("9.9.9.9:853"), Name: "dns.quad9.net"},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,6 +21,18 @@ func NeedsRestart(old, new *Config) []string {
 	var paths []string
 	if !slices.Equal(old.DNS.Listen, new.DNS.Listen) {
 		paths = append(paths, "dns.listen")
+	}
+	for _, l := range []struct {
+		path     string
+		old, new []netip.AddrPort
+	}{
+		{"encrypted.tls", old.Encrypted.TLS, new.Encrypted.TLS},
+		{"encrypted.https", old.Encrypted.HTTPS, new.Encrypted.HTTPS},
+		{"encrypted.quic", old.Encrypted.QUIC, new.Encrypted.QUIC},
+	} {
+		if !slices.Equal(l.old, l.new) {
+			paths = append(paths, l.path)
+		}
 	}
 	if old.HTTP.Listen != new.HTTP.Listen {
 		paths = append(paths, "http.listen")

@@ -201,7 +201,7 @@ func (k *checker) devices() {
 			claimed[c] = i
 		}
 	}
-	names, macs, addrs := map[string]int{}, map[MAC]int{}, map[Client]int{}
+	names, ids, macs, addrs := map[string]int{}, map[string]int{}, map[MAC]int{}, map[Client]int{}
 	for i, d := range k.c.Devices {
 		path := element("devices", i)
 		k.label(child(path, "name"), d.Name)
@@ -209,14 +209,15 @@ func (k *checker) devices() {
 			k.refusef(child(path, "name"), "give each device a name of its own: the record knows it by that", "%q is the name of %s already", d.Name, element("devices", j))
 		}
 		names[d.Name] = i
-		if d.MAC.IsZero() && !d.IP.IsValid() && !k.wrong[child(path, "mac")] && !k.wrong[child(path, "ip")] {
-			k.refusef(path, `write mac = "00:00:5e:00:53:01" or ip = "192.0.2.7"`, "device %q has neither mac nor ip", d.Name)
+		if d.MAC.IsZero() && !d.IP.IsValid() && d.ID == "" && !k.wrong[child(path, "mac")] && !k.wrong[child(path, "ip")] {
+			k.refusef(path, `write mac = "00:00:5e:00:53:01" or ip = "192.0.2.7"`, "device %q has neither mac nor ip nor id", d.Name)
 		}
 		if _, ok := k.c.Group(d.Group); !ok && d.Group != "" {
 			k.refusef(child(path, "group"), suggest(d.Group, k.groupNames(), "the groups are "+strings.Join(k.groupNames(), ", ")), "there is no group %q", d.Group)
 		}
 		k.deviceMAC(path, i, macs, claimed)
 		k.deviceIP(path, i, addrs, claimed)
+		k.deviceID(path, i, ids)
 	}
 }
 

@@ -32,6 +32,7 @@ type State struct {
 	Page    func(client netip.Addr) (v4, v6 netip.Addr)
 	Office  *Office // nil: the reason of a refusal is told in words alone
 	Answers Answers
+	Own     *Own // nil: the box has no name of its own
 }
 
 // Resolver holds the current State and the cache. It is safe for concurrent use.
@@ -64,7 +65,7 @@ func (r *Resolver) State() *State { return r.state.Load() }
 // Swap puts next in force for every query that starts from now on. The cache stays: what it holds is judged anew for
 // each query, so a changed policy holds at once. Only when other answers may be kept, it is emptied.
 func (r *Resolver) Swap(next *State) {
-	if old := r.state.Swap(next); !old.Answers.Same(&next.Answers) {
+	if old := r.state.Swap(next); !old.Answers.Same(&next.Answers) || !old.Own.same(next.Own) {
 		r.cache.Flush()
 	}
 }
@@ -75,6 +76,12 @@ func (r *Resolver) Resolve(ctx context.Context, q *query.Query, req, dst []byte)
 	s := r.state.Load()
 	if out, done := r.inline(s, q, req, dst); done {
 		return out
+	}
+	if out, ok := s.Own.answer(q, req, dst); ok {
+		return out
+	}
+	if q.Verdict.Blocked() {
+		return s.refuse(q, req, dst)
 	}
 	if q.Verdict.Action == query.Rewrite {
 		return r.steerAsking(ctx, s, q, req, dst)
@@ -94,6 +101,9 @@ func (r *Resolver) inline(s *State, q *query.Query, req, dst []byte) (out []byte
 	q.Verdict = s.Policy.Decide(q.Start, q.Client.Group, &key, s.Lists.LookupKey(&key))
 	switch q.Verdict.Action {
 	case query.Block:
+		if s.Own.has(&q.Question.Name) { // no group is kept from the box itself; it is not a lane that knows which address was asked
+			return dst, false
+		}
 		return s.refuse(q, req, dst), true
 	case query.Rewrite:
 		return r.steer(s, q, req, dst)

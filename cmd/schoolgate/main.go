@@ -57,6 +57,7 @@ func commands() []command {
 		{name: "report", summary: "write the termly review", run: runReport},
 		{name: "alerts", summary: "list alerts, show one", run: runAlerts},
 		{name: "illegal", summary: "show the illegal tier, look after it, open what was sealed", run: runIllegal},
+		{name: "certificate", summary: "show the certificate for encrypted DNS, export what devices are to trust", run: runCertificate},
 		{name: "lists", summary: "show, update and revert the blocklists", run: runLists},
 		{name: "demo", summary: "play a simulated school day, offline", run: runDemo},
 		{name: "version", summary: "print the version", run: runVersion},
@@ -178,7 +179,7 @@ func overview(w io.Writer) {
 	fmt.Fprint(w, "Schoolgate filters and records a school's DNS.\n\nusage: schoolgate COMMAND [flags]\n\n")
 	for _, c := range commands() {
 		if !c.hidden {
-			fmt.Fprintf(w, "  %-8s  %s\n", c.name, c.summary)
+			fmt.Fprintf(w, "  %-11s  %s\n", c.name, c.summary)
 		}
 	}
 	fmt.Fprint(w, "\nschoolgate help COMMAND shows a command's page; schoolgate run is the appliance itself.\n")

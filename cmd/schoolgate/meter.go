@@ -42,7 +42,8 @@ func (a *appliance) meter(lanes int, cfg *config.Config) {
 			l := a.outcome.Load()
 			return metrics.Config{OK: l.err == nil, Loaded: l.at}
 		},
-		Conditions: a.checks.Conditions,
+		Certificate: a.meterCertificate,
+		Conditions:  a.checks.Conditions,
 	})
 	a.label(cfg)
 }

@@ -35,6 +35,7 @@ func (a *appliance) state(cfg *config.Config, set *blocklist.Set, tier *sealed.S
 		Page:    a.pageServer.Addresses,
 		Office:  resolver.NewOffice(cfg.Site.Name, cfg.Page.Contact),
 		Answers: resolver.NewAnswers(cfg),
+		Own:     a.own(cfg),
 	}, nil
 }
 
@@ -65,6 +66,7 @@ func (a *appliance) reload(ctx context.Context) {
 	}
 	restart := config.NeedsRestart(old, next)
 	next.DNS.Listen, next.HTTP, next.Cache = old.DNS.Listen, old.HTTP, old.Cache
+	next.Encrypted.TLS, next.Encrypted.HTTPS, next.Encrypted.QUIC = old.Encrypted.TLS, old.Encrypted.HTTPS, old.Encrypted.QUIC
 	next.Page.HTTP, next.Page.HTTPS = old.Page.HTTP, old.Page.HTTPS
 	next.Store.Path, next.Store.Flush = old.Store.Path, old.Store.Flush
 	stand := *a.standing.Load()
@@ -88,6 +90,7 @@ func (a *appliance) reload(ctx context.Context) {
 	a.asking.Store(ask)
 	a.resolver.Swap(state)
 	a.guard(next)
+	a.reloadBox(next)
 	a.alerts.Set(alertSettings(next))
 	a.heedKey(next)
 	a.label(next)

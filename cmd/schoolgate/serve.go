@@ -37,6 +37,7 @@ import (
 	"schoolgate/monitor/store"
 	"schoolgate/resolver"
 	"schoolgate/resolver/cache"
+	"schoolgate/resolver/certificate"
 	"schoolgate/resolver/clock"
 	"schoolgate/resolver/listen"
 	"schoolgate/resolver/query"
@@ -66,7 +67,8 @@ type appliance struct {
 	resolver   *resolver.Resolver
 	server     *listen.Server
 	access     *listen.Access
-	pages      *health.Server // nil when none are served
+	box        *certificate.Box // nil without encrypted transports
+	pages      *health.Server   // nil when none are served
 	page       *notice.Handler
 	pageServer *notice.Server
 	asked      atomic.Int64 // requests from the block page that wait for an answer
@@ -152,7 +154,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.alerts.Mailed = a.sender.Wake
 	a.refs = reference.New(a.store, part(a.log, "references"))
 	a.checks = &health.Checks{Parts: []health.Check{
-		a.filterConditions, a.guardConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.clockConditions, a.configConditions, a.changeConditions, a.pageConditions, a.alerts.Health, a.sender.Health,
+		a.filterConditions, a.guardConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.clockConditions, a.certificateConditions, a.configConditions, a.changeConditions, a.pageConditions, a.alerts.Health, a.sender.Health,
 	}}
 	a.alerts.Conditions = a.checks.Conditions
 	a.meter(lanes, cfg)
@@ -174,6 +176,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	if err := a.neighbours.Refresh(); err != nil {
 		a.log.Warn("neighbour table unreadable, devices are told apart by address alone", "error", err)
 	}
+	a.openBox(cfg)
 	a.cache = cache.New(cfg.Cache)
 	a.set = loaded.Set
 	a.asking.Store(a.ask(cfg.Upstream))
@@ -198,7 +201,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	}
 	a.server = &listen.Server{
 		Addrs: cfg.DNS.Listen, Inline: a.resolver.Inline, Resolve: a.resolver.Resolve, Done: a.done, Standing: a.access.Standing,
-		PerAddr: cores, Log: part(a.log, "dns"),
+		Encrypted: a.encrypted(cfg), PerAddr: cores, Log: part(a.log, "dns"),
 	}
 	if err := a.server.Listen(); err != nil {
 		var bind *listen.BindError
@@ -235,6 +238,9 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 		front.Go(func() error { return a.pages.Run(fctx) })
 	}
 	front.Go(func() error { return a.pageServer.Run(fctx) })
+	if a.box != nil {
+		front.Go(func() error { return a.box.Run(fctx) })
+	}
 	front.Go(func() error { return a.updater.Run(fctx) })
 	front.Go(func() error { return a.keeper.Run(fctx) })
 	front.Go(func() error { return a.prove(fctx) })
@@ -370,6 +376,17 @@ func (a *appliance) banner(w io.Writer) {
 	}
 	fmt.Fprintf(w, "Schoolgate %s is answering.\n\n", version)
 	fmt.Fprintf(w, "  DNS            %s, UDP and TCP\n", addresses(a.server.Bound()))
+	if a.server.Encrypted != nil {
+		overTLS, https, quic := a.server.Encrypted.Bound()
+		for _, t := range []struct {
+			name  string
+			addrs []netip.AddrPort
+		}{{"DNS over TLS  ", overTLS}, {"DNS over HTTPS", https}, {"DNS over QUIC ", quic}} {
+			if len(t.addrs) > 0 {
+				fmt.Fprintf(w, "  %s %s\n", t.name, addresses(t.addrs))
+			}
+		}
+	}
 	fmt.Fprintf(w, "  filter         %s; see schoolgate lists\n", a.filterWords())
 	if a.pages != nil {
 		fmt.Fprintf(w, "  health         http://%s/readyz\n  metrics        http://%[1]s/metrics\n", a.pages.Addr())

@@ -20,6 +20,7 @@ type Rules struct {
 	fallback   uint8    // of a client that nothing names
 	byMAC      map[config.MAC]owner
 	byIP       map[netip.Addr]owner
+	byID       map[string]owner
 	prefixes   bart.Table[uint8]
 	forwarders map[netip.Addr]bool
 	table      *Neighbours
@@ -49,6 +50,7 @@ type key struct {
 	addr      netip.Addr
 	mac       config.MAC // as a trusted forwarder gave it; zero when it gave none, or none that counts
 	forwarded bool       // addr is the forwarder's, and says nothing of the device
+	ident     string     // of a configured device, as the client calls itself; "" for none
 }
 
 // maxKnown bounds what strangers can enlarge by inventing source addresses: beyond it a client is worked out anew for
@@ -58,7 +60,7 @@ const maxKnown = 8192
 // New reads the groups and devices of a validated configuration. table may be shared between readings.
 func New(cfg *config.Config, table *Neighbours) *Rules {
 	r := &Rules{
-		byMAC: map[config.MAC]owner{}, byIP: map[netip.Addr]owner{}, forwarders: map[netip.Addr]bool{}, table: table,
+		byMAC: map[config.MAC]owner{}, byIP: map[netip.Addr]owner{}, byID: map[string]owner{}, forwarders: map[netip.Addr]bool{}, table: table,
 	}
 	index := map[string]uint8{"": noGroup}
 	for i, g := range cfg.Groups {
@@ -85,6 +87,9 @@ func New(cfg *config.Config, table *Neighbours) *Rules {
 		if d.IP.IsValid() {
 			r.byIP[d.IP.Unmap()] = o
 		}
+		if d.ID != "" {
+			r.byID[d.ID] = o
+		}
 	}
 	for _, a := range cfg.DNS.Forwarders {
 		r.forwarders[a.Unmap()] = true
@@ -100,15 +105,21 @@ func (r *Rules) macGroup(m config.MAC) uint8 {
 	return noGroup
 }
 
-// Identify fills in q.Client from its address, the neighbour table and, where the address is a trusted forwarder's,
-// the hardware address in the question. The group is that of the first of: the MAC, the address, the longest prefix,
-// the default.
+// Identify fills in q.Client from its address, the neighbour table, what it calls itself and, where the address is a trusted
+// forwarder's, the hardware address in the question. The group is that of the first of: the MAC, the address, what it calls
+// itself, the longest prefix, the default. Anybody can call itself anything, so that counts for less than what the network
+// shows, and for more than where in it a device is.
 func (r *Rules) Identify(q *query.Query) {
 	k := key{addr: q.Client.Addr.Unmap().WithZone("")}
 	if len(r.forwarders) > 0 && r.forwarders[k.addr] {
 		k.forwarded = true
 		if q.Question.HasMAC {
 			k.mac = q.Question.MAC
+		}
+	}
+	if q.Ident != "" {
+		if _, ok := r.byID[q.Ident]; ok {
+			k.ident = q.Ident
 		}
 	}
 	seen := r.seen.Load()
@@ -170,18 +181,26 @@ func (r *Rules) client(k key) query.Client {
 	}
 	// A device behind a forwarder that says nothing of it is in the default group, never in that of the forwarder: leaving
 	// the option out, or sending a broken one, must be no way to choose a group.
-	if !k.forwarded {
-		o, named := r.byIP[k.addr]
-		if named && (c.Device == "" || c.Device == mac.String()) {
-			c.Device = o.device
+	named := c.Device != "" && c.Device != mac.String()
+	take := func(o owner, ok bool) {
+		if ok && !named {
+			c.Device, named = o.device, true
 		}
-		if group == noGroup && named {
+		if ok && group == noGroup {
 			group = o.group
 		}
-		if group == noGroup {
-			if g, ok := r.prefixes.Lookup(k.addr); ok {
-				group = g
-			}
+	}
+	if !k.forwarded {
+		o, ok := r.byIP[k.addr]
+		take(o, ok)
+	}
+	if !named { // what is known to be one device is not another by its own word
+		o, ok := r.byID[k.ident]
+		take(o, ok)
+	}
+	if group == noGroup && !k.forwarded {
+		if g, ok := r.prefixes.Lookup(k.addr); ok {
+			group = g
 		}
 	}
 	if c.Device == "" {
@@ -209,6 +228,11 @@ func (r *Rules) Named(s string) (c query.Client, ok bool) {
 	for addr, o := range r.byIP {
 		if o.device == s {
 			return r.client(key{addr: addr}), true
+		}
+	}
+	for id, o := range r.byID {
+		if o.device == s {
+			return r.client(key{ident: id, forwarded: true}), true
 		}
 	}
 	return c, false

@@ -207,3 +207,45 @@ func TestNamed(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What a device calls itself counts for less than what the network shows, and for more than where in it the device is.
+func TestIdent(t *testing.T) {
+	cfg := school()
+	cfg.Devices = append(cfg.Devices,
+		config.Device{Name: "phone-01", ID: "phone-k3x9", Group: "staff"},
+		config.Device{Name: "phone-02", ID: "phone-plain"},
+	)
+	r := New(cfg, fixed(t, map[netip.Addr]config.MAC{
+		netip.MustParseAddr("192.0.2.7"): tablet, netip.MustParseAddr("192.0.2.8"): laptop, netip.MustParseAddr("192.0.2.9"): visitor,
+	}))
+	type who struct{ Device, Group string }
+	for _, tt := range []struct {
+		name, addr, ident string
+		want              who
+	}{
+		{"nothing known", "198.51.100.1", "phone-k3x9", who{"phone-01", "staff"}},
+		{"a MAC that nothing names", "192.0.2.9", "phone-k3x9", who{"phone-01", "staff"}},
+		{"no group: that of the network", "192.0.2.130", "phone-plain", who{"phone-02", "staff"}},
+		{"no group at all", "198.51.100.1", "phone-plain", who{"phone-02", "children"}},
+		{"another device by its MAC", "192.0.2.7", "phone-k3x9", who{"tablet-07", "children"}},
+		{"another device by its address", "192.0.2.20", "phone-k3x9", who{"printer", "office"}},
+		{"a MAC that a group names, and a device", "192.0.2.8", "phone-k3x9", who{"head-laptop", "staff"}},
+		{"nobody's id", "192.0.2.130", "phone", who{"192.0.2.130", "staff"}},
+		{"behind a forwarder", "192.0.2.1", "phone-k3x9", who{"phone-01", "staff"}},
+	} {
+		for range 2 { // worked out, then remembered
+			q := query.Query{Ident: tt.ident, Client: query.Client{Addr: netip.MustParseAddr(tt.addr)}}
+			r.Identify(&q)
+			if d := cmp.Diff(tt.want, who{q.Client.Device, q.Client.Name}); d != "" {
+				t.Errorf("%s: %s", tt.name, d)
+			}
+		}
+	}
+	if c, ok := r.Named("phone-01"); !ok || c.Name != "staff" {
+		t.Errorf("by its name: %v, %v", c, ok)
+	}
+	q := query.Query{Ident: "phone-k3x9", Client: query.Client{Addr: netip.MustParseAddr("198.51.100.1")}}
+	if n := testing.AllocsPerRun(100, func() { r.Identify(&q); q.Client = query.Client{Addr: q.Client.Addr} }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

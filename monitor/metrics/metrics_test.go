@@ -24,7 +24,8 @@ var noon = time.Date(2026, time.November, 14, 12, 0, 0, 0, time.UTC)
 
 func testSources() Sources {
 	return Sources{
-		Cache: func() Cache { return Cache{Entries: 1, Bytes: 2, Hits: 3, Misses: 4, Stale: 5, Evictions: 6} },
+		Certificate: func() (time.Time, bool) { return time.Unix(1_900_000_000, 0), true },
+		Cache:       func() Cache { return Cache{Entries: 1, Bytes: 2, Hits: 3, Misses: 4, Stale: 5, Evictions: 6} },
 		Upstreams: func() []Upstream {
 			u := Upstream{Server: "tls://192.0.2.1:853", Up: true, RTT: 12 * time.Millisecond, Queries: 9, Failures: 1}
 			return []Upstream{u, u, {Server: "udp://192.0.2.2:53"}} // one is configured twice

@@ -66,6 +66,7 @@ const (
 	pageRequests
 	configOK
 	configTime
+	certificateEnd
 	conditions
 	condition
 	buildInfo
@@ -109,6 +110,7 @@ var table = [lastMetric]Metric{
 	panics:           {"schoolgate_panics_total", "counter", "Queries that met a programming error and were answered with SERVFAIL.", nil},
 	pageRequests:     {"schoolgate_page_requests_total", "counter", "Requests for the block page, by what became of them (closed: it was shown for a refused site; elsewhere: the site is not refused; asked, limited, failed, invalid: somebody asked for a site to be looked at).", []string{"outcome"}},
 	configOK:         {"schoolgate_config_last_reload_successful", "gauge", "1 when the last load of the configuration worked, else 0: the one before is in force.", nil},
+	certificateEnd:   {"schoolgate_certificate_end_timestamp_seconds", "gauge", "When the certificate for encrypted DNS ends.", nil},
 	configTime:       {"schoolgate_config_last_reload_success_timestamp_seconds", "gauge", "When the configuration was last loaded with success.", nil},
 	conditions:       {"schoolgate_health_conditions", "gauge", "Conditions of health that hold now, by severity (info, notice, warning, critical).", []string{"severity"}},
 	condition:        {"schoolgate_health_condition", "gauge", "1 for each condition of health that holds now, by its code and severity.", []string{"code", "severity"}},

@@ -11,18 +11,20 @@ import (
 // Sources tells at each scrape what others hold. Each function may be called from any goroutine and must not wait for
 // long; one that is nil leaves its metrics out.
 type Sources struct {
-	Cache      func() Cache
-	Upstreams  func() []Upstream
-	Lists      func() []List
-	Problems   func() int // lists whose last update did not work
-	Journal    func() Journal
-	Alerts     func() Alerts
-	Dropped    func() uint64 // queries that the listeners dropped
-	Guard      func() Guard
-	Panics     func() uint64
-	Page       func() map[string]uint64 // requests for the block page, by outcome
-	Config     func() Config
-	Conditions func(now time.Time) []monitor.Condition
+	Cache     func() Cache
+	Upstreams func() []Upstream
+	Lists     func() []List
+	Problems  func() int // lists whose last update did not work
+	Journal   func() Journal
+	Alerts    func() Alerts
+	Dropped   func() uint64 // queries that the listeners dropped
+	Guard     func() Guard
+	Panics    func() uint64
+	Page      func() map[string]uint64 // requests for the block page, by outcome
+	Config    func() Config
+	// Certificate is when the box's certificate for encrypted DNS ends; ok is false when it has none.
+	Certificate func() (end time.Time, ok bool)
+	Conditions  func(now time.Time) []monitor.Condition
 }
 
 // Cache is the state of the cache of answers.
@@ -146,6 +148,11 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 	if s.Page != nil {
 		for outcome, n := range s.Page() {
 			e.put(pageRequests, float64(n), outcome)
+		}
+	}
+	if s.Certificate != nil {
+		if end, ok := s.Certificate(); ok {
+			e.put(certificateEnd, seconds(end))
 		}
 	}
 	if s.Config != nil {

@@ -27,6 +27,9 @@ const (
 	renewBefore   = 60 * 24 * time.Hour
 )
 
+// epoch is before this program was ever built.
+var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+
 // Names are what a certificate is for.
 type Names struct {
 	Host  string // the box's name, canonical; its certificate covers what lies one label below it too

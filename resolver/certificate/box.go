@@ -38,7 +38,7 @@ type Settings struct {
 // looked at again each minute, and so replaced once the time is known, if it does not hold then.
 type Box struct {
 	Dir   string    // of keys
-	Built time.Time // of the program: no clock is right that is behind it
+	Built time.Time // of the program: no clock is right that is behind it; zero is not known
 	Log   *slog.Logger
 	Now   func() time.Time // nil is time.Now
 
@@ -85,7 +85,7 @@ func (b *Box) Set(s Settings) {
 	if s.CertFile != b.settings.CertFile || s.KeyFile != b.settings.KeyFile {
 		b.stamp = stamp{}
 	}
-	b.settings = s
+	b.settings, b.Built = s, later(b.Built, epoch)
 	b.look()
 }
 

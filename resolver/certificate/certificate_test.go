@@ -135,8 +135,9 @@ func TestWrongClockAtStart(t *testing.T) {
 func TestRenewedWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var days atomic.Int64
-		now := func() time.Time { return time.Now().AddDate(0, 0, int(days.Load())) }
-		b := &Box{Dir: t.TempDir(), Built: time.Now().Add(-time.Hour), Now: now}
+		began := time.Now()
+		now := func() time.Time { return built.Add(time.Since(began)).AddDate(0, 0, 1+int(days.Load())) }
+		b := &Box{Dir: t.TempDir(), Built: built, Now: now}
 		b.Set(Settings{Names: names()})
 		first := b.Status().Leaf
 		ctx, cancel := context.WithCancel(t.Context())

@@ -44,6 +44,7 @@ var ErrNotRefused = errors.New("not a name that is refused")
 // OpenPages loads the authority for block pages from the folder of keys, or makes it. refused says whether the name is
 // refused to who asks from an address; built is when the program was.
 func OpenPages(dir string, built time.Time, refused func(name domain.Name, client netip.Addr) bool) (*Pages, error) {
+	built = later(built, epoch)
 	p := &Pages{refused: refused, now: time.Now, built: built, made: make(map[domain.Name]*tls.Certificate)}
 	c, key, err := kept(dir, pageFile)
 	if err != nil {

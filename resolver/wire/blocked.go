@@ -73,6 +73,12 @@ func (b *Blocked) address(typ uint16) netip.Addr {
 	return netip.Addr{}
 }
 
+// AppendRecord appends a record of the question's own name to a body; ttl is in seconds, data as it stands in the record and
+// without compressed names.
+func AppendRecord(body []byte, typ uint16, ttl uint32, data []byte) []byte {
+	return append(appendRecord(body, typ, ttl, uint16(len(data))), data...)
+}
+
 // AppendAddr appends an A or AAAA record of the question's own name to a body; ttl is in seconds.
 func AppendAddr(body []byte, addr netip.Addr, ttl uint32) []byte {
 	if addr.Is4() {
