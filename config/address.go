@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-
-	"schoolgate/blocklist/domain"
 )
 
 // MAC is a 48-bit hardware address; the zero value means none and is written "".
@@ -107,93 +105,4 @@ func (c Client) String() string {
 		return c.Prefix.Addr().String()
 	}
 	return c.Prefix.String()
-}
-
-// Server is one upstream: "192.0.2.1", "udp://192.0.2.1:53" or "tls://192.0.2.1:853#name.of.certificate" in the file.
-type Server struct {
-	Kind ServerKind
-	Addr netip.AddrPort
-	Name string // ServerTLS: the name its certificate must be for; the text of its address when the file gives none
-}
-
-// ServerKind is the transport to an upstream.
-type ServerKind uint8
-
-// The kinds of upstream.
-const (
-	ServerUDP ServerKind = iota // TCP when the answer does not fit
-	ServerTLS                   // DNS over TLS (RFC 7858), certificate checked
-)
-
-func (k ServerKind) String() string {
-	if k == ServerTLS {
-		return "tls"
-	}
-	return "udp"
-}
-
-func (k ServerKind) port() uint16 {
-	if k == ServerTLS {
-		return 853
-	}
-	return 53
-}
-
-// UnmarshalText reads [udp://|tls://]address[:port][#name]. A port left out is 53, for TLS 853.
-func (s *Server) UnmarshalText(text []byte) error {
-	scheme, rest, found := strings.Cut(string(text), "://")
-	if !found {
-		scheme, rest = "udp", string(text)
-	}
-	var out Server
-	switch scheme {
-	case "udp":
-	case "tls":
-		out.Kind = ServerTLS
-	default:
-		return &syntaxError{fmt.Sprintf("%q begins with no transport that is spoken here", text), "write udp:// (which takes TCP where an answer needs it) or tls://"}
-	}
-	address, name, named := strings.Cut(rest, "#")
-	if named && out.Kind != ServerTLS {
-		return &syntaxError{fmt.Sprintf("%q names a certificate, but only tls:// has one", text), "write tls:// or leave out what follows the #"}
-	}
-	var err error
-	if out.Addr, err = netip.ParseAddrPort(address); err != nil {
-		a, err := netip.ParseAddr(strings.Trim(address, "[]"))
-		if err != nil {
-			return &syntaxError{fmt.Sprintf("%q is no address of a server", text), `write its IP address, such as "192.0.2.1", "udp://192.0.2.1:53" or "tls://192.0.2.1#name.of.certificate"`}
-		}
-		out.Addr = netip.AddrPortFrom(a, out.Kind.port())
-	}
-	if out.Kind == ServerTLS {
-		if out.Name, err = certificateName(name, named, out.Addr.Addr()); err != nil {
-			return err
-		}
-	}
-	*s = out
-	return nil
-}
-
-func certificateName(name string, named bool, addr netip.Addr) (string, error) {
-	if !named {
-		return addr.WithZone("").String(), nil // its certificate must then hold the address itself (9.9.9.9's does)
-	}
-	if a, err := netip.ParseAddr(name); err == nil {
-		return a.String(), nil
-	}
-	n, err := domain.Parse(name)
-	if err != nil || n == "" {
-		return "", &syntaxError{fmt.Sprintf("%q is no name that a certificate could have", name), "write the provider's name after the #, such as tls://192.0.2.1#dns.example"}
-	}
-	return string(n), nil
-}
-
-// MarshalText writes String.
-func (s Server) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-func (s Server) String() string {
-	if s.Kind == ServerTLS && s.Name != s.Addr.Addr().WithZone("").String() {
-		return "tls://" + s.Addr.String() + "#" + s.Name
-	}
-	return s.Kind.String() + "://" + s.Addr.String()
 }

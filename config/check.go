@@ -21,6 +21,9 @@ const (
 	maxListen  = 64
 	maxAllow   = 256
 	maxServers = 16
+	maxAnswers = 64
+	maxForward = 16 // each has servers of its own
+	maxZones   = 64
 	maxGroups  = 40 // the policy can tell no more apart
 	maxDevices = 10000
 	maxLists   = 100 // a Set has room for them and the starter lists
@@ -47,6 +50,7 @@ func (k *checker) all() {
 	k.page()
 	k.encrypted()
 	k.upstream()
+	k.forward()
 	k.cache()
 	k.policy()
 	k.answers()
@@ -81,6 +85,13 @@ func (k *checker) bounded() bool {
 	most("page.http", len(c.Page.HTTP), maxListen)
 	most("page.contact", len(c.Page.Contact), maxContacts)
 	most("upstream.servers", len(c.Upstream.Servers), maxServers)
+	most("upstream.fallback", len(c.Upstream.Fallback), maxServers)
+	most("upstream.blocked_answers", len(c.Upstream.BlockedAnswers), maxAnswers)
+	most("forward", len(c.Forward), maxForward)
+	for i, f := range c.Forward {
+		most(child(element("forward", i), "zones"), len(f.Zones), maxZones)
+		most(child(element("forward", i), "servers"), len(f.Servers), maxServers)
+	}
 	most("groups", len(c.Groups), maxGroups)
 	most("devices", len(c.Devices), maxDevices)
 	most("lists", len(c.Lists), maxLists)
@@ -239,39 +250,6 @@ func (k *checker) http() {
 		k.warnf("http.listen", `write "127.0.0.1:9153", or the address of the network that the technical staff use`,
 			"%v shows metrics and health to everyone who can reach this machine, and there is no password", a)
 	}
-}
-
-func (k *checker) upstream() {
-	u := k.c.Upstream
-	if len(u.Servers) == 0 {
-		k.warnf("upstream.servers", "write at least one resolver", "nobody to ask: every allowed name fails")
-	}
-	for i, s := range u.Servers {
-		path := element("upstream.servers", i)
-		if !s.Addr.IsValid() || s.Addr.Addr().IsUnspecified() || s.Addr.Addr().IsMulticast() || s.Addr.Port() == 0 {
-			k.refusef(path, "write the address of one resolver", "%v is no address to ask", s.Addr)
-			continue
-		}
-		if s.Kind == ServerTLS && s.Name == "" {
-			k.refusef(path, "write its name after a #, such as tls://192.0.2.1#dns.example", "no name to check the certificate for")
-		}
-		for _, own := range k.c.DNS.Listen {
-			if s.Kind == ServerUDP && own.IsValid() && loops(own, s.Addr) {
-				k.refusef(path, "write the address of another resolver", "%v is this program itself (dns.listen %v): questions would go round in circles", s.Addr, own)
-				break
-			}
-		}
-	}
-	distinct("upstream.servers", u.Servers, func(path string, first int) {
-		k.refusef(path, "leave it out", "%v is here already", u.Servers[first])
-	})
-	k.within("upstream.timeout", u.Timeout, 100*time.Millisecond, 30*time.Second)
-}
-
-// loops says whether a question to server arrives at own. Which addresses this machine has besides loopback is not
-// known here.
-func loops(own, server netip.AddrPort) bool {
-	return own.Port() == server.Port() && (own.Addr().Unmap() == server.Addr().Unmap() || own.Addr().IsUnspecified() && server.Addr().Unmap().IsLoopback())
 }
 
 func (k *checker) cache() {

@@ -38,6 +38,7 @@ type Config struct {
 	Encrypted Encrypted `toml:"encrypted"`
 	Page      Page      `toml:"page"`
 	Upstream  Upstream  `toml:"upstream"`
+	Forward   []Forward `toml:"forward"`
 	Cache     Cache     `toml:"cache"`
 	Policy    Policy    `toml:"policy"`
 	Answers   Answers   `toml:"answers"`
@@ -78,12 +79,6 @@ type Page struct {
 	HTTPS   bool             `toml:"https"`   // it is also served by the listener for DNS over HTTPS, with certificates of the box's own authority
 	Lead    string           `toml:"lead"`    // who looks after safety online, for people; "" for none
 	Contact []string         `toml:"contact"` // how they are reached: URIs of the schemes mailto and tel; also told to programs that ask why a name is refused
-}
-
-// Upstream is who is asked for names that are allowed.
-type Upstream struct {
-	Servers []Server `toml:"servers"` // in order of preference; empty: every allowed name gets SERVFAIL
-	Timeout Duration `toml:"timeout"` // for one attempt at one server
 }
 
 // Cache bounds the answers kept in memory. Needs a restart to change.

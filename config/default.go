@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// defaultTimeout is for one attempt at one upstream.
+const defaultTimeout = 2 * time.Second
+
 // Default is a sensible school on an unprivileged port of this machine alone: what runs without a file, and what a file
 // that leaves something out gets.
 func Default() *Config {
@@ -24,7 +27,7 @@ func Default() *Config {
 				{Kind: ServerTLS, Addr: netip.MustParseAddrPort("9.9.9.9:853"), Name: "dns.quad9.net"},
 				{Kind: ServerTLS, Addr: netip.MustParseAddrPort("149.112.112.112:853"), Name: "dns.quad9.net"},
 			},
-			Timeout: Duration(2 * time.Second),
+			Timeout: Duration(defaultTimeout),
 		},
 		Cache:   Cache{Size: 8 << 20, MaxTTL: Duration(24 * time.Hour), StaleFor: Duration(24 * time.Hour)},
 		Policy:  Policy{DefaultGroup: "children", SchoolsPack: true},

@@ -27,6 +27,9 @@ func full() *Config {
 		{Name: "own", Category: Gambling, Source: "https://lists.example/key-one/x.txt", Format: FormatUT1, Select: []string{"gambling"}, Every: Duration(day), MaxSize: 64 << 20},
 		{Name: "two", Category: Gaming, Source: "own.txt", Every: Duration(day), MaxSize: 64 << 20},
 	}
+	c.Upstream.Fallback = []Server{{Kind: ServerHTTPS, Addr: netip.MustParseAddrPort("192.0.2.54:443"), Path: "/dns-query", Name: "dns.example"}}
+	c.Upstream.BlockedAnswers = []netip.Addr{netip.MustParseAddr("192.0.2.80")}
+	c.Forward = []Forward{{Name: "router", Zones: []Zone{{Name: "lan"}}, Servers: []Server{{Addr: netip.MustParseAddrPort("192.0.2.1:53")}}, Timeout: Duration(defaultTimeout)}}
 	c.Alerts.DSL, c.Alerts.Technical = []string{"dsl@school.example"}, []string{"it@school.example"}
 	return c
 }
@@ -182,6 +185,8 @@ func alter(t *testing.T, v reflect.Value, path string) {
 		x.Kind = ServerTLS
 	case *Answer:
 		x.Kind = AnswerZero
+	case *Zone:
+		x.Name = "other"
 	case *Date:
 		x.Day++
 	case *MAC:

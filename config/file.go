@@ -68,6 +68,9 @@ func Check(data []byte, file string) (*Config, Problems) {
 	c := Default()
 	r := newReport(file, found)
 	decoder{r}.table(reflect.ValueOf(c).Elem(), tree, "")
+	if _, said := found["upstream.servers"]; c.Upstream.Preset != "" && !said {
+		c.Upstream.Servers = nil // the default ones
+	}
 	for i := range c.Lists {
 		c.Lists[i].SHA256 = strings.ToLower(c.Lists[i].SHA256)
 	}

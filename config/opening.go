@@ -11,6 +11,8 @@ func Opens(old, new *Config) bool {
 		return true
 	case q.SchoolsPack && (!p.SchoolsPack || more(q.SchoolsPackExcept, p.SchoolsPackExcept)):
 		return true
+	case more(new.Upstream.providers(), old.Upstream.providers()): // it may have refused what nothing here does
+		return true
 	case old.Update.Starter && !new.Update.Starter, old.Update.Catalogue && !new.Update.Catalogue:
 		return true
 	case old.Signals.opens(new.Signals):

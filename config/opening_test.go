@@ -40,6 +40,9 @@ func TestOpens(t *testing.T) {
 		{"a target is exempt", func(c *Config) { c.Answers.ExemptTargets = []domain.Name{"x.example"} }, true, false},
 		{"a target is not exempt", func(c *Config) { c.Answers.ExemptTargetsExcept = []domain.Name{"x.example"} }, false, true},
 		{"no keys that hide names", func(c *Config) { c.Answers.ECH = ECHStrip }, false, false},
+		{"another provider", func(c *Config) { c.Upstream.Preset, c.Upstream.Servers = "opendns", nil }, true, true},
+		{"no provider that filters", func(c *Config) { c.Upstream.Servers = c.Forward[0].Servers }, true, false},
+		{"a server more of the same provider", func(c *Config) { c.Upstream.Servers = c.Upstream.Servers[:1] }, false, false},
 		{"a group less", func(c *Config) { c.Groups = c.Groups[:2] }, true, true},
 		{"no schools pack", func(c *Config) { c.Policy.SchoolsPack = !c.Policy.SchoolsPack }, !Default().Policy.SchoolsPack, Default().Policy.SchoolsPack},
 	} {

@@ -24,7 +24,8 @@ type State struct {
 	Identify func(q *query.Query)
 	Exchange func(ctx context.Context, q *wire.Question) (*wire.Reply, error)
 
-	// Apart says whether a name is asked of servers of its own: what others say of names above it is nothing to it. Nil is never.
+	// Apart says whether a name is asked of servers of its own: what others say of names above it is nothing to it, and it is
+	// no name of the Internet. Nil is never.
 	Apart func(q *wire.Question) bool
 
 	// Page gives the box's own addresses at which a client reaches the block page, not valid for none; it must not wait.
@@ -136,8 +137,10 @@ func (s *State) give(q *query.Query, req, dst []byte, e *cache.Entry, source que
 
 // ask gets the answer from an upstream, or from the past when none replies.
 func (r *Resolver) ask(ctx context.Context, s *State, q *query.Query, req, dst []byte) []byte {
-	if out, ok := local(q, req, dst); ok {
-		return out
+	if s.Apart == nil || !s.Apart(&q.Question) {
+		if out, ok := local(q, req, dst); ok {
+			return out
+		}
 	}
 	if q.Question.Type == wire.TypeANY { // RFC 8482: an answer that is of no use to who would amplify with it
 		q.Source, q.RCode = query.Policy, wire.NoError

@@ -24,6 +24,7 @@ import (
 	"schoolgate/monitor/store"
 	"schoolgate/resolver"
 	"schoolgate/resolver/cache"
+	"schoolgate/resolver/clock"
 	"schoolgate/resolver/upstream"
 )
 
@@ -39,7 +40,7 @@ func follower(t *testing.T, dir string) *appliance {
 		t.Fatal(err)
 	}
 	a.alerts = alert.New(a.store, alertSettings(cfg), quiet)
-	a.asking.Store(&asker{Pool: upstream.New(cfg.Upstream, quiet)})
+	a.asking.Store(&asker{Router: upstream.NewRouter(cfg.Upstream, cfg.Forward, new(clock.Clock), quiet)})
 	a.cfg.Store(cfg)
 	first, err := a.state(cfg, a.set, nil, a.asking.Load())
 	if err != nil {

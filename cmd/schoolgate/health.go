@@ -85,21 +85,47 @@ func (a *appliance) listConditions(now time.Time) (out []monitor.Condition) {
 
 // upstreamConditions says what is wrong with the servers that are asked for names.
 func (a *appliance) upstreamConditions(time.Time) (out []monitor.Condition) {
-	status := a.asking.Load().Status()
-	var down []string
-	for _, s := range status {
-		if !s.Healthy {
-			down = append(down, s.Address)
+	say := func(code string, severity monitor.Severity, hint, title string) {
+		out = append(out, monitor.Condition{Code: code, Severity: severity, Title: title, Hint: hint})
+	}
+	var down, loops, apart []string
+	up, spare, upstreams := 0, 0, 0
+	for _, s := range a.asking.Load().Status() {
+		if s.Loops {
+			loops = append(loops, s.Address)
 		}
+		switch {
+		case s.Forward != "":
+			if !s.Healthy {
+				apart = append(apart, s.Address+" of "+s.Forward)
+			}
+			continue
+		case !s.Healthy:
+			down = append(down, s.Address)
+		case s.Fallback:
+			spare++
+		default:
+			up++
+		}
+		upstreams++
 	}
 	const hint = "Check the school's connection and upstream.servers; blocked names stay blocked meanwhile"
 	switch {
-	case len(status) == 0:
-		out = append(out, monitor.Condition{Code: "upstream.none", Severity: monitor.Critical, Title: "No upstream server is configured: no allowed name resolves", Hint: hint})
-	case len(down) == len(status):
-		out = append(out, monitor.Condition{Code: "upstream.down", Severity: monitor.Critical, Title: "No upstream server answers: allowed names do not resolve", Hint: hint})
+	case upstreams == 0:
+		say("upstream.none", monitor.Critical, hint, "No upstream server is configured: no allowed name resolves")
+	case up+spare == 0:
+		say("upstream.down", monitor.Critical, hint, "No upstream server answers: allowed names do not resolve")
+	case up == 0:
+		say("upstream.fallback", monitor.Warning, hint, "The upstream servers do not answer, those to fall back on do: "+strings.Join(down, ", "))
 	case len(down) > 0:
-		out = append(out, monitor.Condition{Code: "upstream.degraded", Severity: monitor.Notice, Title: "Upstream servers do not answer, others do: " + strings.Join(down, ", "), Hint: hint})
+		say("upstream.degraded", monitor.Notice, hint, "Upstream servers do not answer, others do: "+strings.Join(down, ", "))
+	}
+	if len(apart) > 0 {
+		say("upstream.forward", monitor.Warning, "Check the server and [[forward]]; nobody else is asked for names of its zones", "Servers that zones are forwarded to do not answer: "+strings.Join(apart, ", "))
+	}
+	if len(loops) > 0 {
+		say("upstream.loop", monitor.Critical, "A router that is told to use this box, or that catches all DNS, cannot be its upstream: give it another, or make an exception for this box",
+			"Servers send back to this box what they are asked: "+strings.Join(loops, ", "))
 	}
 	return out
 }

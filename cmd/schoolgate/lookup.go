@@ -39,7 +39,7 @@ func (a *appliance) answerOwn(ctx context.Context, conn net.Conn) {
 			return
 		}
 		out := wire.AppendError(nil, text, &q, wire.ServFail, wire.EDE{})
-		if r, err := a.asking.Load().Exchange(ctx, &q); err == nil {
+		if r, err := a.asking.Load().Exchange(ctx, &q); err == nil && r.Finding == wire.NoFinding {
 			out = wire.AppendReply(nil, text, &q, r.Header, r.Body, wire.EDE{})
 		}
 		if _, err := conn.Write(append([]byte{byte(len(out) >> 8), byte(len(out))}, out...)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"schoolgate/config"
+	"schoolgate/resolver/clock"
 )
 
 // TestOwnLookups: the box finds mail and list servers through its upstreams, whatever the system's resolver is.
@@ -17,9 +18,9 @@ func TestOwnLookups(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer internet.stop()
-	a := &appliance{log: slog.New(slog.DiscardHandler)}
-	cfg := config.Default().Upstream
-	cfg.Servers = []config.Server{{Kind: config.ServerUDP, Addr: internet.addr}}
+	a := &appliance{log: slog.New(slog.DiscardHandler), clock: new(clock.Clock)}
+	cfg := config.Default()
+	cfg.Upstream.Servers = []config.Server{{Kind: config.ServerUDP, Addr: internet.addr}}
 	a.asking.Store(a.ask(cfg))
 	defer func() { a.asking.Load().stop() }()
 	addrs, err := a.lookups().LookupNetIP(t.Context(), "ip4", "mail.little-oak.example.")

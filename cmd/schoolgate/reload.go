@@ -31,7 +31,7 @@ func (a *appliance) state(cfg *config.Config, set *blocklist.Set, tier *sealed.S
 		return nil, fmt.Errorf("compiling the policy: %w", err)
 	}
 	return &resolver.State{
-		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange,
+		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange, Apart: ask.Apart,
 		Page:    a.pageServer.Addresses,
 		Office:  resolver.NewOffice(cfg.Site.Name, cfg.Page.Contact),
 		Answers: resolver.NewAnswers(cfg),
@@ -39,16 +39,16 @@ func (a *appliance) state(cfg *config.Config, set *blocklist.Set, tier *sealed.S
 	}, nil
 }
 
-// ask puts a pool of upstreams to work.
-func (a *appliance) ask(cfg config.Upstream) *asker {
-	pool := upstream.New(cfg, part(a.log, "upstream"))
+// ask puts the upstreams to work.
+func (a *appliance) ask(cfg *config.Config) *asker {
+	router := upstream.NewRouter(cfg.Upstream, cfg.Forward, a.clock, part(a.log, "upstream"))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = pool.Run(ctx) // returns nil, when ctx has ended
+		_ = router.Run(ctx) // returns nil, when ctx has ended
 	}()
-	return &asker{Pool: pool, stop: func() { cancel(); <-ended }}
+	return &asker{Router: router, stop: func() { cancel(); <-ended }}
 }
 
 // reload reads the configuration again and puts it in force, or changes nothing: everything that may fail comes before
@@ -72,8 +72,8 @@ func (a *appliance) reload(ctx context.Context) {
 	stand := *a.standing.Load()
 	inForce := overlaid(next, &stand)
 	ask := asking
-	if !slices.Equal(old.Upstream.Servers, next.Upstream.Servers) || old.Upstream.Timeout != next.Upstream.Timeout {
-		ask = a.ask(next.Upstream)
+	if !old.Upstream.Equal(&next.Upstream) || !slices.EqualFunc(old.Forward, next.Forward, config.Forward.Equal) {
+		ask = a.ask(next)
 	}
 	state, err := a.state(inForce, a.set, a.tier, ask)
 	if err != nil {

@@ -98,9 +98,9 @@ type loading struct {
 	restart []string // what was taken but needs a restart
 }
 
-// asker is a pool of upstreams at work.
+// asker is the upstreams at work.
 type asker struct {
-	*upstream.Pool
+	*upstream.Router
 	stop func() // closes it and waits
 }
 
@@ -179,7 +179,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.openBox(cfg)
 	a.cache = cache.New(cfg.Cache)
 	a.set = loaded.Set
-	a.asking.Store(a.ask(cfg.Upstream))
+	a.asking.Store(a.ask(cfg))
 	defer func() { a.asking.Load().stop() }()
 	defer func(r *net.Resolver) { net.DefaultResolver = r }(net.DefaultResolver)
 	net.DefaultResolver = a.lookups() // the only hook for what libraries look up

@@ -42,13 +42,16 @@ func (p *Pool) lead(ctx context.Context, f *flight) {
 	s, start := p.preferred(), time.Now()
 	var w *waiter
 	var err error
-	if s.conf.Kind == config.ServerUDP {
+	if s.way == nil && p.strategy != config.Parallel {
 		w, err = s.ports.send(f.q, !s.folds.Load(), nil)
 	}
 	if w != nil {
 		w.timer.Reset(min(s.patience(p.hedge), s.timeout/2))
 		select {
 		case o := <-w.outcome:
+			if o.err == nil {
+				s.refusal.judge(o.reply)
+			}
 			if o.err == nil && !passOver(o.reply) {
 				s.ports.release(w)
 				s.note(time.Now(), time.Since(start), nil)
@@ -107,38 +110,12 @@ func (p *Pool) land() {
 	p.mu.Unlock()
 }
 
-// preferred is the first server that is not down, or the first.
-func (p *Pool) preferred() *server {
-	for _, s := range p.servers {
-		if s.healthy() {
-			return s
-		}
-	}
-	return p.servers[0]
-}
-
-// order is all servers: first, then those that are not down, then the others: better asked than nobody.
-func (p *Pool) order(first *server) []*server {
-	all := append(make([]*server, 0, len(p.servers)), first)
-	var down []*server
-	for _, s := range p.servers {
-		switch {
-		case s == first:
-		case s.healthy():
-			all = append(all, s)
-		default:
-			down = append(down, s)
-		}
-	}
-	return append(all, down...)
-}
-
 // race is the attempts of one flight. Losers run on to their own end: only so does a server that never answers, and is
 // always overtaken, come to be seen as down.
 type race struct {
 	pool    *Pool
 	flight  *flight
-	order   []*server
+	order   order
 	begun   *begun // of the first of order
 	results chan result
 	started int
@@ -152,7 +129,7 @@ type result struct {
 }
 
 func (r *race) run(ctx context.Context) {
-	r.results = make(chan result, len(r.order))
+	r.results = make(chan result, len(r.order.servers))
 	hedge := time.NewTimer(time.Hour)
 	defer hedge.Stop()
 	var last *wire.Reply
@@ -169,7 +146,10 @@ func (r *race) run(ctx context.Context) {
 			hedge.Stop()
 		}
 	}
-	for next(); r.pending > 0; {
+	for range r.order.atOnce {
+		next()
+	}
+	for r.pending > 0 {
 		select {
 		case <-hedge.C:
 			if !settled {
@@ -200,12 +180,16 @@ func (r *race) run(ctx context.Context) {
 	}
 }
 
-// start begins the attempt at the next server; nil when there is none left, or no time.
+// start begins the attempt at the next server; nil when there is none left, or no time, or when it is one to fall back on
+// and others may still answer.
 func (r *race) start(ctx context.Context) *server {
-	if r.started == len(r.order) || r.started > 0 && ctx.Err() != nil {
+	switch {
+	case r.started == len(r.order.servers) || r.started > 0 && ctx.Err() != nil:
+		return nil
+	case r.started == r.order.reserve && r.pending > 0:
 		return nil
 	}
-	s, b := r.order[r.started], r.begun
+	s, b := r.order.servers[r.started], r.begun
 	if r.started > 0 {
 		b = &begun{start: time.Now()}
 	}
@@ -223,6 +207,9 @@ func passOver(reply *wire.Reply) bool {
 	switch reply.RCode {
 	case wire.ServFail, wire.Refused, wire.FormErr, wire.NotImp:
 	default:
+		return false
+	}
+	if reply.Finding != wire.NoFinding {
 		return false
 	}
 	switch reply.EDE {

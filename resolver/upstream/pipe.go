@@ -15,6 +15,7 @@ import (
 type pipe struct {
 	conn net.Conn
 	idle time.Duration
+	pads bool          // questions shall not be told by their length
 	dead chan struct{} // closed when err is set
 
 	write sync.Mutex // held while a message is written
@@ -32,8 +33,8 @@ type piped struct {
 	reply chan []byte // capacity 1
 }
 
-func newPipe(conn net.Conn, idle time.Duration) *pipe {
-	p := &pipe{conn: conn, idle: idle, dead: make(chan struct{}), waiting: make(map[uint16]*piped)}
+func newPipe(conn net.Conn, idle time.Duration, pads bool) *pipe {
+	p := &pipe{conn: conn, idle: idle, pads: pads, dead: make(chan struct{}), waiting: make(map[uint16]*piped)}
 	p.touch()
 	return p
 }
@@ -91,7 +92,7 @@ func (p *pipe) enlist(q *question) (w *piped, heard uint64, err error) {
 	if p.err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", errDead, p.err)
 	}
-	w = &piped{sent: q.padded(), end: q.end, reply: make(chan []byte, 1)}
+	w = &piped{sent: q.message(p.pads), end: q.end, reply: make(chan []byte, 1)}
 	for taken := true; taken; {
 		q.stamp(w.sent, false)
 		_, taken = p.waiting[binary.BigEndian.Uint16(w.sent)]

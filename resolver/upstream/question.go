@@ -46,8 +46,12 @@ func newQuestion(from *wire.Question) *question {
 	return q
 }
 
-// padded is the message for TLS: its length shall not tell the name (RFC 7830).
-func (q *question) padded() []byte {
+// message is a copy of the message for a connection. Padded, as what is encrypted is, its length does not tell the name
+// (RFC 7830).
+func (q *question) message(padded bool) []byte {
+	if !padded {
+		return bytes.Clone(q.msg)
+	}
 	const padding, header = 12, 4
 	pad := (padBlock - (len(q.msg)+header)%padBlock) % padBlock
 	b := append(make([]byte, 0, len(q.msg)+header+pad), q.msg...)
@@ -125,6 +129,18 @@ func (q *question) reply(msg, sent []byte) (*wire.Reply, error) {
 		return nil, fmt.Errorf("%w: %w", errAlien, err)
 	}
 	return r, err
+}
+
+// answered reads what came back on a way where nobody else's reply can come: only what answers the message sent, whatever
+// the case of its letters.
+func (q *question) answered(msg, sent []byte) (*wire.Reply, error) {
+	if len(msg) < headerSize {
+		return nil, errAlien
+	}
+	if err := check(msg, sent, q.end); err != nil && !errors.Is(err, errCase) {
+		return nil, err
+	}
+	return q.read(msg)
 }
 
 // read reads a reply that check accepted. The question is folded in place first: most names of the reply are pointers into

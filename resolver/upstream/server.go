@@ -15,45 +15,57 @@ import (
 
 // server is one upstream and what is known of its health.
 type server struct {
-	pool    *Pool
-	conf    config.Server
-	address string
-	timeout time.Duration // for one attempt
-	rest    time.Duration // how long the first back-off is
-	ports   ports         // ServerUDP
-	pipes   pipes         // ServerTLS
-	folds   atomic.Bool   // ServerUDP: does not keep the case of letters
+	pool     *Pool
+	conf     config.Server
+	address  string
+	timeout  time.Duration // for one attempt
+	rest     time.Duration // how long the first back-off is
+	fallback bool          // asked when the others give no answer
+	ports    ports         // ServerUDP
+	way      way           // all others
+	folds    atomic.Bool   // ServerUDP: does not keep the case of letters
+	refusal  refusal
 
-	mu       sync.Mutex // guards what follows
-	rtt      time.Duration
-	fails    int
-	queries  uint64
-	failures uint64
-	lastErr  string
-	down     bool
-	backoff  time.Duration
-	probeAt  time.Time
-	probing  bool
-	warned   limiter
-	fell     limiter
+	mu        sync.Mutex // guards what follows
+	rtt       time.Duration
+	fails     int
+	queries   uint64
+	failures  uint64
+	lastErr   string
+	down      bool
+	backoff   time.Duration
+	probeAt   time.Time
+	probing   bool
+	probeName string // of the last probe, in wire form
+	loops     bool   // the last probe came back
+	warned    limiter
+	fell      limiter
+}
+
+// way is how a server is asked by anything but UDP.
+type way interface {
+	ask(ctx context.Context, q *question) (*wire.Reply, error)
+	close() // ends all connections
 }
 
 func newServer(p *Pool, conf config.Server, timeout time.Duration) *server {
 	s := &server{pool: p, conf: conf, timeout: timeout, rest: firstRest}
-	s.address = s.kind() + "://" + conf.Addr.String()
-	if conf.Name != "" {
-		s.address += "#" + conf.Name
-	}
+	shown := conf
+	shown.Path, shown.Pins = "", "" // a path can be what tells one customer of a provider from others
+	s.address = shown.String()
 	s.ports.server = s
-	s.pipes = pipes{server: s, idle: idleClose}
-	return s
-}
-
-func (s *server) kind() string {
-	if s.conf.Kind == config.ServerTLS {
-		return "tls"
+	switch conf.Kind {
+	case config.ServerUDP:
+	case config.ServerTCP:
+		s.way = &pipes{server: s, idle: idleClose}
+	case config.ServerTLS:
+		s.way = &pipes{server: s, idle: idleClose, conf: s.tlsConfig("dot")}
+	case config.ServerHTTPS:
+		s.way = newWeb(s)
+	case config.ServerQUIC:
+		s.way = newQuick(s)
 	}
-	return "udp"
+	return s
 }
 
 // ask makes one attempt, or goes on with one, and takes note of how it went. A panic becomes an error here, since this
@@ -69,10 +81,15 @@ func (s *server) ask(ctx context.Context, q *question, b *begun) (reply *wire.Re
 	}()
 	attempt, cancel := context.WithDeadline(ctx, b.start.Add(s.timeout))
 	defer cancel()
-	if s.conf.Kind == config.ServerTLS {
-		return s.overTLS(attempt, q)
+	if s.way != nil {
+		reply, err = s.way.ask(attempt, q)
+	} else {
+		reply, err = s.overUDP(attempt, q, b)
 	}
-	return s.overUDP(attempt, q, b)
+	if err == nil {
+		s.refusal.judge(reply)
+	}
+	return reply, err
 }
 
 // note takes the outcome of an attempt. Any reply shows a server that is alive, SERVFAIL too.
@@ -86,7 +103,7 @@ func (s *server) note(now time.Time, took time.Duration, err error) {
 		}
 		s.rtt += (took - s.rtt) / 8
 		s.fails = 0
-		if s.down {
+		if s.down && !s.loops {
 			s.down = false
 			if s.fell.muted == 0 {
 				s.pool.log.Info("upstream server answers again", slog.String("server", s.address))
@@ -111,9 +128,20 @@ func (s *server) note(now time.Time, took time.Duration, err error) {
 }
 
 func (s *server) healthy() bool {
+	up, _ := s.standing()
+	return up
+}
+
+// standing says whether the server is not down, and its smoothed time to an answer, 0 before the first.
+func (s *server) standing() (up bool, rtt time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.down
+	return !s.down, s.rtt
+}
+
+func (s *server) speed() time.Duration {
+	_, rtt := s.standing()
+	return rtt
 }
 
 // patience is how long to wait for the server before the next is asked too.
@@ -135,17 +163,16 @@ func (s *server) due(now time.Time) (at time.Time, down bool) {
 	return s.probeAt, true
 }
 
-// probe asks a server that is down for the root's name servers, which every resolver knows.
+// probe asks a server that is down a real question.
 func (s *server) probe(ctx context.Context) {
-	root := wire.Question{Type: wire.TypeNS, Class: wire.ClassIN}
-	_, err := root.Name.Read([]byte{0}, 0)
+	q, err := s.probeQuestion()
 	if err == nil {
-		_, err = s.ask(ctx, newQuestion(&root), &begun{start: time.Now()})
+		_, err = s.ask(ctx, q, &begun{start: time.Now()})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.probing = false
-	if err != nil {
+	if err != nil || s.loops {
 		s.backoff = min(2*s.backoff, longestRest)
 		s.probeAt = time.Now().Add(s.backoff)
 	}
@@ -155,7 +182,7 @@ func (s *server) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Status{
-		Address: s.address, Kind: s.kind(), Healthy: !s.down, Fails: s.fails, RTT: s.rtt,
+		Address: s.address, Kind: s.conf.Kind.String(), Forward: s.pool.forward, Fallback: s.fallback, Loops: s.down && s.loops, Healthy: !s.down, Fails: s.fails, RTT: s.rtt,
 		Queries: s.queries, Failures: s.failures, LastErr: s.lastErr,
 	}
 }

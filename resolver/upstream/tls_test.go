@@ -161,7 +161,7 @@ func TestTLSPipelinesAndPads(t *testing.T) {
 	if c := conns.Load(); c != 1 || unpadded.Load() != 0 {
 		t.Errorf("%d connections for %d questions, %d of them not padded", c, n, unpadded.Load())
 	}
-	for _, o := range p.servers[0].pipes.open {
+	for _, o := range p.servers[0].way.(*pipes).open {
 		o.fail(errors.New("the test ends it"))
 	}
 	distinct(t, p, n)
@@ -280,13 +280,13 @@ func TestTLSIdleConnectionIsClosed(t *testing.T) {
 		once()
 	})
 	p := tlsPool(t, 5*time.Second, dot(addr, "dns.example"))
-	p.servers[0].pipes.idle = 500 * time.Millisecond
+	p.servers[0].way.(*pipes).idle = 500 * time.Millisecond
 	if _, err := exchange(p, context.Background(), ask("a.example.")); err != nil {
 		t.Fatal(err)
 	}
 	<-closed
 	until(t, "the connection is forgotten", func() bool {
-		ps := &p.servers[0].pipes
+		ps := p.servers[0].way.(*pipes)
 		ps.mu.Lock()
 		defer ps.mu.Unlock()
 		return len(ps.open) == 0

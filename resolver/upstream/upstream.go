@@ -1,5 +1,5 @@
-// Package upstream asks other servers: over UDP with TCP behind it, or over TLS; the preferred one first, the next when
-// it fails or is slow.
+// Package upstream asks other servers: by UDP with TCP behind it, by TCP, TLS, HTTPS or QUIC; the preferred one first, the
+// next when it fails or is slow; and for some zones others than for the rest.
 package upstream
 
 import (
@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"schoolgate/config"
+	"schoolgate/resolver/clock"
 	"schoolgate/resolver/wire"
 )
 
@@ -36,14 +39,20 @@ var (
 
 // Pool asks the configured servers in order of preference. Its methods may be called from many goroutines at once.
 type Pool struct {
-	// RootCAs are whom TLS certificates must lead to; nil means the system's. Set before the first use.
+	// RootCAs are whom certificates must lead to; nil means the system's. Set before the first use.
 	RootCAs *x509.CertPool
+	// Clock tells the time that certificates are checked against. Set before the first use.
+	Clock *clock.Clock
 
-	log     *slog.Logger
-	servers []*server
-	budget  time.Duration // for one question, all servers together
-	hedge   time.Duration
-	wake    chan struct{} // capacity 1: a server went down, Run must look when to probe it
+	log      *slog.Logger
+	forward  string    // the forwarding that it is for, "" for none
+	zone     string    // one of that forwarding, in wire form
+	servers  []*server // in the order of the configuration, those to fall back on last
+	strategy config.Strategy
+	turn     atomic.Uint64 // questions that the strategy had a choice for
+	budget   time.Duration // for one question, all servers together
+	hedge    time.Duration
+	wake     chan struct{} // capacity 1: a server went down, Run must look when to probe it
 
 	ctx    context.Context // of the races; cancelled when the pool closes
 	cancel context.CancelFunc
@@ -61,16 +70,22 @@ func New(cfg config.Upstream, log *slog.Logger) *Pool {
 	if timeout <= 0 {
 		timeout = 2 * time.Second
 	}
+	servers, fallback := cfg.Asked()
 	p := &Pool{
-		log:     log,
-		budget:  min(maxBudget, timeout*time.Duration(max(1, len(cfg.Servers)))),
-		hedge:   minHedge,
-		wake:    make(chan struct{}, 1),
-		flights: make(map[string]*flight),
+		log:      log,
+		Clock:    new(clock.Clock),
+		strategy: cfg.Strategy,
+		budget:   min(maxBudget, timeout*time.Duration(max(1, len(servers)+len(fallback)))),
+		hedge:    minHedge,
+		wake:     make(chan struct{}, 1),
+		flights:  make(map[string]*flight),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for _, s := range cfg.Servers {
-		p.servers = append(p.servers, newServer(p, s, min(timeout, maxBudget)))
+	for i, conf := range slices.Concat(servers, fallback) {
+		s := newServer(p, conf, min(timeout, maxBudget))
+		s.fallback = i >= len(servers)
+		s.refusal = refusalOf(conf, cfg.BlockedAnswers)
+		p.servers = append(p.servers, s)
 	}
 	return p
 }
@@ -113,7 +128,10 @@ func (p *Pool) Exchange(ctx context.Context, asked *wire.Question) (*wire.Reply,
 // Status is how one server does.
 type Status struct {
 	Address  string // as in the configuration file
-	Kind     string // "udp" or "tls"
+	Kind     string // "udp", "tcp", "tls", "https" or "quic"
+	Forward  string // of which forwarding it is, "" for none
+	Fallback bool   // asked only when the others give no answer
+	Loops    bool   // sends questions back to this box
 	Healthy  bool
 	Fails    int           // in a row
 	RTT      time.Duration // smoothed time to an answer; 0 before the first
@@ -191,7 +209,9 @@ func (p *Pool) close() {
 	p.cancel()
 	for _, s := range p.servers {
 		s.ports.close()
-		s.pipes.close()
+		if s.way != nil {
+			s.way.close()
+		}
 	}
 	p.work.Wait()
 }

@@ -21,17 +21,17 @@ const (
 // errDead means that a connection ended, or said nothing for too long, with the question unanswered.
 var errDead = errors.New("connection is dead")
 
-// overTLS asks on an open connection or a new one (RFC 7858). A connection that dies under the question, as one that was
-// idle often has without notice, is replaced once.
-func (s *server) overTLS(ctx context.Context, q *question) (*wire.Reply, error) {
+// ask asks on an open connection or a new one (RFC 7766, RFC 7858). A connection that dies under the question, as one that
+// was idle often has without notice, is replaced once.
+func (ps *pipes) ask(ctx context.Context, q *question) (*wire.Reply, error) {
 	for try := 0; ; try++ {
-		p, fresh, err := s.pipes.take(ctx)
+		p, fresh, err := ps.take(ctx)
 		if err != nil {
 			return nil, err
 		}
-		wait := s.share(ctx, 1)
+		wait := ps.server.share(ctx, 1)
 		if try == 0 && !fresh {
-			wait = s.share(ctx, 0)
+			wait = ps.server.share(ctx, 0)
 		}
 		reply, err := p.exchange(ctx, q, wait)
 		if err == nil {
@@ -43,13 +43,13 @@ func (s *server) overTLS(ctx context.Context, q *question) (*wire.Reply, error) 
 	}
 }
 
-// pipes are the connections to one server.
+// pipes are the connections to one server, by TLS or plain TCP.
 type pipes struct {
 	server *server
 	idle   time.Duration
+	conf   *tls.Config // nil for TCP
 
 	mu     sync.Mutex // guards what follows
-	conf   *tls.Config
 	open   []*pipe
 	dial   *dialing // the connection being made, nil when none is
 	closed bool
@@ -90,10 +90,9 @@ func (ps *pipes) take(ctx context.Context) (p *pipe, fresh bool, err error) {
 	}
 	d := &dialing{done: make(chan struct{})}
 	ps.dial = d
-	conf := ps.config()
 	ps.mu.Unlock()
 
-	conn, err := connect(ctx, ps.server.conf.Addr.String(), conf)
+	conn, err := ps.connect(ctx)
 	ps.mu.Lock()
 	ps.dial = nil
 	switch {
@@ -103,7 +102,7 @@ func (ps *pipes) take(ctx context.Context) (p *pipe, fresh bool, err error) {
 		_ = conn.Close()
 		d.err = ErrClosed
 	default:
-		d.pipe = newPipe(conn, ps.idle)
+		d.pipe = newPipe(conn, ps.idle, ps.conf != nil)
 		ps.open = append(ps.open, d.pipe)
 		ps.server.pool.work.Go(func() {
 			d.pipe.read()
@@ -115,26 +114,12 @@ func (ps *pipes) take(ctx context.Context) (p *pipe, fresh bool, err error) {
 	return d.pipe, true, d.err
 }
 
-// config is made once, so that sessions are resumed. The caller holds ps.mu.
-func (ps *pipes) config() *tls.Config {
-	if ps.conf == nil {
-		name := ps.server.conf.Name
-		if name == "" {
-			name = ps.server.conf.Addr.Addr().WithZone("").String() // the certificate must name the address
-		}
-		ps.conf = &tls.Config{
-			MinVersion:         tls.VersionTLS12,
-			ServerName:         name,
-			RootCAs:            ps.server.pool.RootCAs,
-			ClientSessionCache: tls.NewLRUClientSessionCache(maxPipes),
-		}
+func (ps *pipes) connect(ctx context.Context) (conn net.Conn, err error) {
+	if addr := ps.server.conf.Addr.String(); ps.conf == nil {
+		conn, err = new(net.Dialer).DialContext(ctx, "tcp", addr)
+	} else {
+		conn, err = (&tls.Dialer{Config: ps.conf}).DialContext(ctx, "tcp", addr)
 	}
-	return ps.conf
-}
-
-func connect(ctx context.Context, addr string, conf *tls.Config) (net.Conn, error) {
-	d := tls.Dialer{Config: conf}
-	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
