@@ -88,7 +88,7 @@ func (p *Policy) compileWrappers(b *blocklist.Builder) error {
 // library is the label by which the proxy of a library goes, which each runs under a name of its own, with what it carries
 // left of it; 0 for none.
 func library(name *domain.Wire) int {
-	for i := 1; i < name.Labels()-1; i++ {
+	for i := 1; i < name.Labels()-2; i++ { // left of a library's own name, which has two labels at least
 		switch l := name.Label(i); len(l) {
 		case len("ezproxy"), len("libproxy"):
 			if s := string(l); s == "ezproxy" || s == "libproxy" {
