@@ -37,8 +37,9 @@ const (
 // find out an open port and use it; but a port carries 64 questions at most, takes them for a quarter of a second at most
 // and much shorter in a crowd, and sixteen packets that are no reply to any of its questions end it (see maxForeign).
 type ports struct {
-	server *server
-	spare  sync.Pool // of *waiter
+	server  *server
+	spare   sync.Pool // of *waiter
+	cookies cookies
 
 	mu     sync.Mutex // guards what follows
 	open   [openPorts]*port
@@ -50,8 +51,9 @@ type ports struct {
 
 // port is one connected UDP socket, so the kernel drops what others than the server send.
 type port struct {
-	conn *net.UDPConn
-	born time.Time
+	conn    *net.UDPConn
+	born    time.Time
+	cookies *cookies
 
 	mu      sync.Mutex // guards what follows
 	ids     [portUses]uint16
@@ -85,7 +87,7 @@ func (ps *ports) send(q *question, mix bool, not *port) (*waiter, error) {
 	if w == nil {
 		w = &waiter{outcome: make(chan outcome, 1), timer: time.NewTimer(time.Hour)}
 	}
-	w.q, w.sent = q, append(w.sent[:0], q.msg...)
+	w.q, w.sent = q, ps.cookies.add(append(w.sent[:0], q.msg...), time.Now())
 	if err := ps.enlist(w, mix, not); err != nil {
 		ps.spare.Put(w)
 		return nil, err
@@ -165,7 +167,7 @@ func (ps *ports) dial(w *waiter, mix bool, now time.Time) error {
 	}
 	_ = conn.SetReadDeadline(now.Add(portLife))
 	_ = conn.SetWriteDeadline(now.Add(portLife + maxBudget))
-	p := &port{conn: conn, born: now}
+	p := &port{conn: conn, born: now, cookies: &ps.cookies}
 	p.add(w, mix, now)
 	if old := ps.open[ps.next]; old != nil {
 		old.retire()
@@ -303,6 +305,11 @@ func (p *port) deliver(msg []byte) (err error) {
 			return nil
 		} else if ok {
 			reply, err := w.q.reply(msg, w.sent)
+			if !errors.Is(err, errAlien) {
+				if bad := p.cookies.judge(w.q, msg, w.sent); bad != nil {
+					reply, err = nil, bad
+				}
+			}
 			if !errors.Is(err, errAlien) {
 				w.outcome <- outcome{reply, err}
 				p.over(i)

@@ -29,6 +29,7 @@ func (s *server) overUDP(ctx context.Context, q *question, b *begun) (*wire.Repl
 	var last *port
 	w, err := b.waiter, b.err
 	mix := !s.folds.Load()
+	again := func() {}
 	for try := range 2 {
 		if w == nil && err == nil {
 			w, err = s.ports.send(q, mix, last)
@@ -47,11 +48,20 @@ func (s *server) overUDP(ctx context.Context, q *question, b *begun) (*wire.Repl
 			return reply, nil
 		case errors.Is(err, errTruncated):
 			return s.overTCP(ctx, q, mix)
+		case errors.Is(err, errBadCookie) && try == 1:
+			return s.overTCP(ctx, q, mix)
+		case errors.Is(err, errNoCookie):
+			if reply, err := s.overTCP(ctx, q, mix); err == nil {
+				return reply, nil
+			}
+			s.ports.cookies.forget() // no TCP there either
 		case errors.Is(err, errCase), errors.Is(err, errGuessing):
 			if reply, err := s.overTCP(ctx, q, mix); err == nil {
 				return reply, nil
 			}
 			mix = false // no TCP there either: port and ID must do
+		case errors.Is(err, context.DeadlineExceeded) && try == 0:
+			again = s.ports.cookies.pause()
 		}
 		failed = err
 		if ctx.Err() != nil {
@@ -59,6 +69,7 @@ func (s *server) overUDP(ctx context.Context, q *question, b *begun) (*wire.Repl
 		}
 		w, err = nil, nil
 	}
+	again()
 	return nil, failed
 }
 
@@ -86,7 +97,7 @@ func (s *server) overTCP(ctx context.Context, q *question, mix bool) (*wire.Repl
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	defer interrupt(ctx, conn, deadline)()
-	sent := bytes.Clone(q.msg)
+	sent := s.ports.cookies.add(bytes.Clone(q.msg), time.Now())
 	q.stamp(sent, mix)
 	if _, err := conn.Write(frame(sent)); err != nil {
 		return nil, err
@@ -100,6 +111,9 @@ func (s *server) overTCP(ctx context.Context, q *question, mix bool) (*wire.Repl
 		s.folds.Store(true)
 	case err != nil:
 		return nil, err
+	}
+	if errors.Is(s.ports.cookies.judge(q, reply, sent), errNoCookie) {
+		s.ports.cookies.forget() // nobody forges this: it gives none any more
 	}
 	return q.read(reply)
 }

@@ -42,7 +42,7 @@ func TestExchangeRestoresTheRequest(t *testing.T) {
 	}
 	sent := <-requests
 	opt := sent.IsEdns0()
-	if !sent.RecursionDesired || !sent.CheckingDisabled || !sent.AuthenticatedData || opt == nil || !opt.Do() || opt.UDPSize() != 1232 || len(opt.Option) != 0 {
+	if !sent.RecursionDesired || !sent.CheckingDisabled || !sent.AuthenticatedData || opt == nil || !opt.Do() || opt.UDPSize() != 1232 || len(opt.Option) != 1 || len(cookieOf(sent)) != 16 {
 		t.Errorf("sent upstream:\n%v", sent)
 	}
 }

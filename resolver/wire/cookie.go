@@ -50,3 +50,31 @@ func AppendChallenge(dst, req []byte, q *Question) (out []byte, rcode uint16) {
 	dst[at+2] |= flagTC
 	return dst, NoError
 }
+
+// CookieOf finds the data of the COOKIE option of a message whose question section ends at end; nil for none. It is part of
+// msg.
+func CookieOf(msg []byte, end int) []byte {
+	opt := findOPT(msg, end)
+	for at := opt.data; at+optionHeaderLen <= opt.end; {
+		code, n := binary.BigEndian.Uint16(msg[at:]), int(binary.BigEndian.Uint16(msg[at+2:]))
+		at += optionHeaderLen
+		if at+n > opt.end {
+			break
+		}
+		if code == cookieOption {
+			return msg[at : at+n : at+n]
+		}
+		at += n
+	}
+	return nil
+}
+
+// AppendCookie appends a COOKIE option to a message that ends in an OPT record.
+func AppendCookie(msg []byte, opt int, cookie []byte) []byte {
+	at := opt + 1 + recordLen // of its data
+	msg = binary.BigEndian.AppendUint16(msg, cookieOption)
+	msg = binary.BigEndian.AppendUint16(msg, uint16(len(cookie)))
+	msg = append(msg, cookie...)
+	binary.BigEndian.PutUint16(msg[at-2:], uint16(len(msg)-at))
+	return msg
+}
