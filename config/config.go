@@ -43,6 +43,7 @@ type Config struct {
 	Policy    Policy    `toml:"policy"`
 	Answers   Answers   `toml:"answers"`
 	Signals   Signals   `toml:"signals"`
+	Local     Local     `toml:"local"`
 	Groups    []Group   `toml:"groups"`
 	Devices   []Device  `toml:"devices"`
 	Lists     []List    `toml:"lists"`

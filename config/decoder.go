@@ -163,6 +163,10 @@ func (d decoder) name(n *domain.Name, data any, path string) {
 		d.mismatch(reflect.ValueOf(n).Elem(), data, path)
 		return
 	}
+	if s == "" && !strings.HasSuffix(path, "]") { // of one that stands alone: none
+		*n = ""
+		return
+	}
 	parsed, err := domain.Parse(s)
 	if err == nil && parsed != "" {
 		*n = parsed

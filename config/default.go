@@ -31,6 +31,7 @@ func Default() *Config {
 		},
 		Cache:   Cache{Size: 8 << 20, MaxTTL: Duration(24 * time.Hour), StaleFor: Duration(24 * time.Hour)},
 		Policy:  Policy{DefaultGroup: "children", SchoolsPack: true},
+		Local:   Local{Domain: "home.arpa", Name: "schoolgate.home.arpa", Devices: true},
 		Signals: Signals{FirefoxDoH: true, PrivateRelay: true, ChromePrefetch: true, DesignatedResolvers: true, ESNI: true},
 		Groups: []Group{
 			{Name: "children", Block: with(SocialMedia, Gambling, Circumvent, Dating), SafeSearch: true, YouTube: YouTubeStrict, Internet: true},

@@ -142,6 +142,9 @@ func (d *differ) keyed(key string, old, new reflect.Value) {
 				f.setDefaults()
 			}
 			fresh.Elem().FieldByName("Name").Set(n.FieldByName("Name"))
+			if r, ok := fresh.Interface().(*Record); ok {
+				r.Groups = n.Interface().(Record).Groups
+			}
 			o = fresh.Elem()
 		}
 		d.table(subject, o, n)
@@ -160,6 +163,9 @@ func (d *differ) keyed(key string, old, new reflect.Value) {
 func identity(v reflect.Value) string {
 	if t, ok := v.Interface().(Term); ok {
 		return fmt.Sprintf("%s %d/%02d", t.Name, t.First.schoolYear(), (t.First.schoolYear()+1)%100)
+	}
+	if r, ok := v.Interface().(Record); ok && len(r.Groups) > 0 {
+		return r.Name.String() + " for " + strings.Join(r.Groups, ", ")
 	}
 	return v.FieldByName("Name").String()
 }

@@ -23,6 +23,12 @@ func full() *Config {
 	g.Approved, g.Allow, g.Deny = []domain.Name{"a.example"}, []domain.Name{"b.example"}, []domain.Name{"c.example"}
 	g.Hours = []Hours{{Days: []Weekday{1, 2}, From: 720, To: 780, Block: []string{Gambling}, Allow: []string{Gaming}}}
 	c.Devices = []Device{{Name: "Tablet 7", MAC: MAC{0, 0, 0x5e, 0, 0x53, 1}, IP: netip.MustParseAddr("192.0.2.7"), Group: "children"}}
+	c.Groups[0].SafeSearchExcept = []string{"pixabay"}
+	c.Local.Records = []Record{
+		{Name: "printer.home.arpa", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.10")}, TXT: []string{"paper"}, TTL: DefaultTTL},
+		{Name: "www.school.example", CNAME: "printer.home.arpa", TTL: DefaultTTL, Groups: []string{"staff"}},
+		{Name: "mail.home.arpa", MX: []MX{{10, "mail.example"}}, SRV: []SRV{{0, 5, 25, "mail.example"}}, PTR: "x.example", TTL: DefaultTTL, Below: true},
+	}
 	c.Lists = []List{
 		{Name: "own", Category: Gambling, Source: "https://lists.example/key-one/x.txt", Format: FormatUT1, Select: []string{"gambling"}, Every: Duration(day), MaxSize: 64 << 20},
 		{Name: "two", Category: Gaming, Source: "own.txt", Every: Duration(day), MaxSize: 64 << 20},
@@ -189,6 +195,10 @@ func alter(t *testing.T, v reflect.Value, path string) {
 		x.Name = "other"
 	case *Date:
 		x.Day++
+	case *MX:
+		x.Preference++
+	case *SRV:
+		x.Port++
 	case *MAC:
 		x[5]++
 	case *PublicKey:

@@ -59,7 +59,7 @@ func reason(v *query.Verdict) wire.EDE {
 		if e, ok := byCategory[v.Category]; ok {
 			return e
 		}
-	case query.Default, query.OwnBlock, query.OwnAllow, query.SchoolsPack, query.IllegalURL:
+	case query.Default, query.OwnBlock, query.OwnAllow, query.SchoolsPack, query.IllegalURL, query.LocalName:
 	}
 	return blocked
 }

@@ -11,6 +11,7 @@ import (
 	"schoolgate/blocklist"
 	"schoolgate/blocklist/domain"
 	"schoolgate/resolver/cache"
+	"schoolgate/resolver/local"
 	"schoolgate/resolver/policy"
 	"schoolgate/resolver/query"
 	"schoolgate/resolver/wire"
@@ -27,6 +28,8 @@ type State struct {
 	// Apart says whether a name is asked of servers of its own: what others say of names above it is nothing to it, and it is
 	// no name of the Internet. Nil is never.
 	Apart func(q *wire.Question) bool
+
+	Box *local.Interfaces // the addresses of this box; nil for none
 
 	// Page gives the box's own addresses at which a client reaches the block page, not valid for none; it must not wait.
 	// nil: there is no page.
@@ -75,7 +78,11 @@ func (r *Resolver) Swap(next *State) {
 // what the client takes. It may wait for an upstream. What was found on the way is left in q.
 func (r *Resolver) Resolve(ctx context.Context, q *query.Query, req, dst []byte) []byte {
 	s := r.state.Load()
-	if out, done := r.inline(s, q, req, dst); done {
+	asked := q.Asked
+	if !asked.IsValid() {
+		asked = netip.IPv6Unspecified() // it will not be known
+	}
+	if out, done := r.inline(s, q, asked, req, dst); done {
 		return out
 	}
 	if out, ok := s.Own.answer(q, req, dst); ok {
@@ -84,7 +91,7 @@ func (r *Resolver) Resolve(ctx context.Context, q *query.Query, req, dst []byte)
 	if q.Verdict.Blocked() {
 		return s.refuse(q, req, dst)
 	}
-	if q.Verdict.Action == query.Rewrite {
+	if q.Verdict.Target != "" {
 		return r.steerAsking(ctx, s, q, req, dst)
 	}
 	return r.ask(ctx, s, q, req, dst)
@@ -93,10 +100,10 @@ func (r *Resolver) Resolve(ctx context.Context, q *query.Query, req, dst []byte)
 // Inline is the part of Resolve that never waits, takes no lock that is held across I/O and does not allocate: it is
 // called from the packet loops. done is false when the answer must be asked for; nothing has been appended then.
 func (r *Resolver) Inline(q *query.Query, req, dst []byte) (out []byte, done bool) {
-	return r.inline(r.state.Load(), q, req, dst)
+	return r.inline(r.state.Load(), q, q.Asked, req, dst)
 }
 
-func (r *Resolver) inline(s *State, q *query.Query, req, dst []byte) (out []byte, done bool) {
+func (r *Resolver) inline(s *State, q *query.Query, asked netip.Addr, req, dst []byte) (out []byte, done bool) {
 	s.Identify(q)
 	key := blocklist.KeyOf(&q.Question.Name)
 	q.Verdict = s.Policy.Decide(q.Start, q.Client.Group, &key, s.Lists.LookupKey(&key))
@@ -109,6 +116,11 @@ func (r *Resolver) inline(s *State, q *query.Query, req, dst []byte) (out []byte
 	case query.Rewrite:
 		return r.steer(s, q, req, dst)
 	case query.Allow:
+	}
+	if q.Verdict.Rule == query.LocalName && !s.Own.has(&q.Question.Name) { // Own says more of the box than its addresses
+		if out, done, mine := r.local(s, q, asked, req, dst); mine {
+			return out, done
+		}
 	}
 	switch e, state := r.cache.Get(&q.Question, q.Start); state {
 	case cache.Fresh:
@@ -137,10 +149,8 @@ func (s *State) give(q *query.Query, req, dst []byte, e *cache.Entry, source que
 
 // ask gets the answer from an upstream, or from the past when none replies.
 func (r *Resolver) ask(ctx context.Context, s *State, q *query.Query, req, dst []byte) []byte {
-	if s.Apart == nil || !s.Apart(&q.Question) {
-		if out, ok := local(q, req, dst); ok {
-			return out
-		}
+	if out, ok := s.unasked(q, req, dst); ok {
+		return out
 	}
 	if q.Question.Type == wire.TypeANY { // RFC 8482: an answer that is of no use to who would amplify with it
 		q.Source, q.RCode = query.Policy, wire.NoError
@@ -165,12 +175,20 @@ func (s *State) judgeTargets(q *query.Query, e *cache.Entry) bool {
 	}
 	var w domain.Wire
 	for at, ok := e.NextTarget(0, &w); ok; at, ok = e.NextTarget(at, &w) {
-		key := blocklist.KeyOf(&w)
-		v := s.Policy.DecideTarget(q.Start, q.Client.Group, q.Verdict, &key, s.Lists.LookupKey(&key))
-		if v.Action == query.Block {
-			q.Verdict = v
+		if !s.judgeTarget(q, &w) {
 			return false
 		}
+	}
+	return true
+}
+
+// judgeTarget is judgeTargets for one name.
+func (s *State) judgeTarget(q *query.Query, name *domain.Wire) bool {
+	key := blocklist.KeyOf(name)
+	v := s.Policy.DecideTarget(q.Start, q.Client.Group, q.Verdict, &key, s.Lists.LookupKey(&key))
+	if v.Action == query.Block {
+		q.Verdict = v
+		return false
 	}
 	return true
 }

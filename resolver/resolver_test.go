@@ -29,6 +29,7 @@ type box struct {
 	asked atomic.Int64
 	down  atomic.Bool
 	reply func(req *dns.Msg) *dns.Msg
+	local config.Local
 }
 
 var groupOf = map[netip.Addr]uint8{
@@ -66,6 +67,7 @@ func (b *box) state(t testing.TB, names map[string]string) *State {
 		t.Fatal(err)
 	}
 	cfg := config.Default()
+	cfg.Local = b.local
 	gaming := []string{config.Gaming}
 	cfg.Groups = []config.Group{
 		{Name: "children", Block: gaming, Internet: true, SafeSearch: true},
@@ -427,7 +429,7 @@ func TestNamesThatStayHere(t *testing.T) {
 		"localhost.": dns.RcodeSuccess, "app.localhost.": dns.RcodeSuccess,
 	} {
 		reply, q := b.ask(t, child, question(name, dns.TypeA))
-		if reply.Rcode != rcode || q.Verdict.Blocked() || q.Source != query.Policy {
+		if reply.Rcode != rcode || q.Verdict.Blocked() || q.Source != query.Local || !reply.Authoritative {
 			t.Errorf("%s: %v from %v", name, reply, q.Source)
 		}
 	}

@@ -67,6 +67,9 @@ func lead(s *State, q *query.Query, req, dst []byte, target *wire.Question, e *c
 		q.Verdict = verdictOf(e)
 		return s.refuse(q, req, dst)
 	}
+	if q.Verdict.Rule == query.LocalName && (!s.judgeTarget(q, &target.Name) || e != nil && !s.judgeTargets(q, e)) {
+		return s.refuse(q, req, dst)
+	}
 	if e != nil && e.RCode() != wire.NoError {
 		return fail(q, req, dst, errServfail)
 	}

@@ -32,6 +32,7 @@ func (a *appliance) state(cfg *config.Config, set *blocklist.Set, tier *sealed.S
 	}
 	return &resolver.State{
 		Lists: set, Policy: p, Identify: device.New(cfg, a.neighbours).Identify, Exchange: ask.Exchange, Apart: ask.Apart,
+		Box:     a.interfaces,
 		Page:    a.pageServer.Addresses,
 		Office:  resolver.NewOffice(cfg.Site.Name, cfg.Page.Contact),
 		Answers: resolver.NewAnswers(cfg),

@@ -40,6 +40,7 @@ import (
 	"schoolgate/resolver/certificate"
 	"schoolgate/resolver/clock"
 	"schoolgate/resolver/listen"
+	"schoolgate/resolver/local"
 	"schoolgate/resolver/query"
 	"schoolgate/resolver/upstream"
 )
@@ -63,6 +64,7 @@ type appliance struct {
 	keeper     *feed.Keeper
 	refs       *reference.Keeper
 	neighbours *device.Neighbours
+	interfaces *local.Interfaces
 	cache      *cache.Cache
 	resolver   *resolver.Resolver
 	server     *listen.Server
@@ -172,6 +174,8 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	if loaded.Err != nil {
 		a.log.Error("compiled lists unusable, the starter lists serve until they are compiled again", "error", loaded.Err)
 	}
+	a.interfaces = new(local.Interfaces)
+	a.interfaces.Look()
 	a.neighbours = &device.Neighbours{Read: device.Kernel, Log: part(a.log, "devices")}
 	if err := a.neighbours.Refresh(); err != nil {
 		a.log.Warn("neighbour table unreadable, devices are told apart by address alone", "error", err)
@@ -245,6 +249,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	front.Go(func() error { return a.keeper.Run(fctx) })
 	front.Go(func() error { return a.prove(fctx) })
 	front.Go(func() error { return a.neighbours.Run(fctx) })
+	front.Go(func() error { return a.interfaces.Run(fctx) })
 	front.Go(func() error { return a.store.Run(fctx, a.retention) })
 	front.Go(func() error { return a.beat(fctx) })
 	front.Go(func() error { return a.follow(fctx) })

@@ -13,7 +13,7 @@ import (
 const (
 	maxNames   = 64
 	numActions = int(query.Rewrite) + 1
-	numSources = int(query.Upstream) + 1
+	numSources = int(query.Local) + 1
 	numProtos  = int(query.QUIC) + 1
 	numCodes   = 7
 	maxSignals = 8

@@ -74,7 +74,7 @@ const (
 )
 
 var table = [lastMetric]Metric{
-	queries:          {"schoolgate_queries_total", "counter", "Queries answered, by group of the client, verdict (allowed, blocked, rewritten), source of the answer (none, policy, cache, stale, upstream) and transport (udp, tcp, tls, https, quic).", []string{"group", "verdict", "source", "proto"}},
+	queries:          {"schoolgate_queries_total", "counter", "Queries answered, by group of the client, verdict (allowed, blocked, rewritten), source of the answer (none, policy, cache, stale, upstream, local) and transport (udp, tcp, tls, https, quic).", []string{"group", "verdict", "source", "proto"}},
 	blocked:          {"schoolgate_blocked_total", "counter", "Queries refused, by category of the list that decided (none: no list did; blocked-upstream and rebinding: an upstream's reply did) and group of the client.", []string{"category", "group"}},
 	duration:         {"schoolgate_query_duration_seconds", "histogram", "Time from taking a query to answering it, by source of the answer.", []string{"source"}},
 	responses:        {"schoolgate_responses_total", "counter", "Answers, by response code.", []string{"rcode"}},

@@ -41,6 +41,13 @@ func (p *Policy) Explain(now time.Time, client uint8, name domain.Name, set *blo
 	}
 	key := blocklist.KeyOf(&w)
 	v := p.Decide(now, client, &key, set.LookupKey(&key))
+	if v.Rule == query.LocalName {
+		s := Step{Title: "a name of this network", Finding: "answered here, whatever lists and groups say of it; only the illegal tier comes before", Matched: true}
+		if v.Target != "" {
+			s.Finding = "leads to " + v.Target.String() + " by a local record; only the illegal tier and own block lists say more of that"
+		}
+		return v, []Step{s}, nil
+	}
 	names, service := p.carriedNames(&w)
 	var before []Step
 	for _, n := range names {
@@ -166,7 +173,7 @@ func (p *Policy) finding(g *group, v query.Verdict, name *domain.Wire) string {
 		}
 	case query.Default:
 		return "no rule refuses it"
-	case query.SchoolsPack: // Explain knows the theme
+	case query.SchoolsPack, query.LocalName: // Explain knows
 	}
 	return ""
 }

@@ -16,6 +16,7 @@ import (
 	"schoolgate/blocklist/pack"
 	"schoolgate/blocklist/sealed"
 	"schoolgate/config"
+	"schoolgate/resolver/local"
 	"schoolgate/resolver/query"
 )
 
@@ -33,6 +34,7 @@ type Policy struct {
 	own      *blocklist.Set // the setting's and the groups' own names, the schools pack, canaries and safe-search names, and so on: see the own bits
 	rewrites map[string]*rewrite
 	wrappers map[string]wrapper
+	names    *local.Names
 	esni     bool // questions for encrypted server names are refused
 }
 
@@ -78,6 +80,7 @@ const (
 	ownSpecial // canaries and safe-search names: rewrites or the label rules say more
 	ownPack    // the schools pack
 	ownTarget  // content networks and load balancers, that category lists do not refuse as targets
+	ownLocal   // names of this network: names says more
 	ownWrapper // what names that carry others end in: wrappers says how
 	ownGroups
 )
@@ -145,7 +148,7 @@ func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int)
 // compileOwn builds the small Set of names that the configuration itself holds. It hashes names as set does, which every
 // query asks too.
 func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
-	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}, {Name: "schools pack"}, {Name: "targets"}, {Name: "wrappers"}}
+	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}, {Name: "schools pack"}, {Name: "targets"}, {Name: "local"}, {Name: "wrappers"}}
 	for _, g := range cfg.Groups {
 		infos = append(infos, blocklist.Info{Name: g.Name + " deny"}, blocklist.Info{Name: g.Name + " allow"}, blocklist.Info{Name: g.Name + " approved"})
 	}
@@ -184,6 +187,9 @@ func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
 	if err := p.compileWrappers(b); err != nil {
 		return err
 	}
+	if err := p.compileLocal(cfg, b); err != nil {
+		return err
+	}
 	p.rewrites = map[string]*rewrite{}
 	for n, r := range specials(&cfg.Signals) {
 		wire, err := n.AppendWire(nil)
@@ -204,6 +210,23 @@ func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
 		return fmt.Errorf("compiling own names: %w", err)
 	}
 	p.own = own
+	return nil
+}
+
+// compileLocal takes in the names of this network.
+func (p *Policy) compileLocal(cfg *config.Config, b *blocklist.Builder) (err error) {
+	if p.names, err = local.Compile(cfg); err != nil {
+		return err
+	}
+	for _, r := range p.names.Rules() {
+		rule := blocklist.Rule{Name: r.Name, Scope: blocklist.Exact}
+		if r.Below {
+			rule.Scope = blocklist.Subtree
+		}
+		if err := b.Add(ownLocal, rule); err != nil {
+			return fmt.Errorf("local name %q: %w", r.Name, err)
+		}
+	}
 	return nil
 }
 
@@ -285,6 +308,8 @@ func textOf(names []domain.Name) []string {
 //  8. bypass signals are refused and search engines are steered to their safe form;
 //  9. everything else is allowed.
 //
+// Names of this network (see local.Names) are answered here, whatever rules 2 to 9 say of them: no list breaks them.
+//
 // Of a name that carries another (see wrapper) both are judged: what refuses one of them refuses the name, unless a person
 // has allowed it by just this name.
 //
@@ -299,6 +324,11 @@ func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits b
 		return p.sealed(query.IllegalURL, tier.Hosts)
 	}
 	own := p.own.LookupKey(name)
+	if own.Has(ownLocal) {
+		if here, target, _ := p.names.Find(client, name.Wire()); here {
+			return query.Verdict{Rule: query.LocalName, Target: target}
+		}
+	}
 	v := p.decide(now, g, name, own, hits)
 	if own.Has(ownWrapper) || library(name.Wire()) > 0 {
 		v = p.carried(now, client, name.Wire(), v, nil)
@@ -384,8 +414,11 @@ func (p *Policy) keepsTarget(g *group, asked query.Rule, own blocklist.Mask) boo
 
 // keeps says whether a name that is allowed by rule keeps the hosts that serve it, whatever category lists say of them.
 func keeps(rule query.Rule) bool {
-	return rule == query.OwnAllow || rule == query.Approved || rule == query.SchoolsPack
+	return rule == query.OwnAllow || rule == query.Approved || rule == query.SchoolsPack || rule == query.LocalName
 }
+
+// Local is the names of this network.
+func (p *Policy) Local() *local.Names { return p.names }
 
 // Tier is the illegal tier that the policy enforces, nil for none.
 func (p *Policy) Tier() *sealed.Set { return p.tier }

@@ -43,7 +43,7 @@ type Verdict struct {
 	Rule     Rule
 	Category string      // of the list that decided; "" when no list did
 	List     string      // the list that decided, the server of BlockedUpstream, the signal of Bypass, the engine of SafeSearch, the name of Lookalike; "" for none
-	Target   domain.Name // Rewrite: the name whose addresses are given instead
+	Target   domain.Name // Rewrite: the name whose addresses are given instead; LocalName: where its record leads outside, or ""
 	Pages    string      // a list of the illegal tier that lists pages of this host, which are passed; "" for none. Counted, never kept
 	Cloaked  bool        // a CNAME, HTTPS or SVCB target in the answer was judged, not the question itself
 	Wrapped  bool        // a name was judged that the name asked for, or the target, carries (example-com.translate.goog)
@@ -110,6 +110,7 @@ const (
 	Rebinding       // a public name with an address of the local network
 
 	Lookalike // it looks like a well-known name of a category that the group is refused; Verdict.List is that name
+	LocalName // a name of this network, which no rule but Illegal refuses
 )
 
 // Withheld says whether the name of a question that this rule decided must be kept nowhere.
@@ -120,7 +121,7 @@ func (r Rule) Found() bool { return r == BlockedUpstream || r == Rebinding }
 
 func (r Rule) String() string { return name(r, ruleNames[:]) }
 
-var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search", "illegal-url", "blocked-upstream", "rebinding", "lookalike"}
+var ruleNames = [...]string{"default", "illegal", "stopped", "own-block", "own-allow", "approved", "schools-pack", "category", "bypass", "safe-search", "illegal-url", "blocked-upstream", "rebinding", "lookalike", "local"}
 
 // Signals are the words in Verdict.List for names by which devices ask whether they may go around the filter (Bypass).
 func Signals() []string {
@@ -159,11 +160,12 @@ const (
 	Cache                  // fresh in the cache
 	Stale                  // past its time, served because no upstream answered (RFC 8767)
 	Upstream               // asked for now
+	Local                  // made here, of the names of this network
 )
 
 func (s Source) String() string { return name(s, sourceNames[:]) }
 
-var sourceNames = [...]string{"none", "policy", "cache", "stale", "upstream"}
+var sourceNames = [...]string{"none", "policy", "cache", "stale", "upstream", "local"}
 
 // Proto is how the question came.
 type Proto uint8

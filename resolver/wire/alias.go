@@ -22,7 +22,7 @@ func AppendAliased(dst, req []byte, q *Question, target []byte, ttl uint32, abou
 	if !ok || len(w.out) > 0xffff {
 		return dst, false
 	}
-	if answers+authority == 0 {
+	if answers+authority == 0 && q.Type != TypeCNAME {
 		w.name(target, true)
 		w.out = appendSOAData(w.out, ttl)
 		authority = 1
