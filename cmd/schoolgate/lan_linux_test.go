@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -143,15 +144,29 @@ func (l *lan) traffic(host int) (outPackets, outBytes, inPackets, inBytes int) {
 	return
 }
 
-// metric reads a metric of the box, labels and all.
-func (l *lan) metric(b *box, name string) float64 {
+// page gets a page of the box's health, as text.
+func (l *lan) page(b *box, path string) string {
 	l.t.Helper()
 	where := netip.MustParseAddrPort(strings.TrimPrefix(b.http, "http://"))
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return l.dial(0, "tcp", netip.Addr{}, where)
 	}}}
-	text := fetch(l.t, &client, b.http+"/metrics")
-	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(text)
+	resp, err := client.Get(b.http + path)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return string(body)
+}
+
+// metric reads a metric of the box, labels and all.
+func (l *lan) metric(b *box, name string) float64 {
+	l.t.Helper()
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(l.page(b, "/metrics"))
 	if found == nil {
 		l.t.Fatalf("no metric %s", name)
 	}
@@ -160,4 +175,12 @@ func (l *lan) metric(b *box, name string) float64 {
 		l.t.Fatal(err)
 	}
 	return v
+}
+
+// ip runs the program in a namespace.
+func (l *lan) ip(ns, args string) {
+	l.t.Helper()
+	if out, err := exec.Command("ip", append([]string{"-n", ns}, strings.Fields(args)...)...).CombinedOutput(); err != nil {
+		l.t.Fatalf("ip -n %s %s: %v: %s", ns, args, err, out)
+	}
 }

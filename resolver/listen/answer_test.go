@@ -237,11 +237,11 @@ func TestTooManyInFlight(t *testing.T) {
 				(&client{t, shared, false}).receive()
 			}
 			check(0, 22)
-			s.gate.mu.Lock()
-			defer s.gate.mu.Unlock()
-			if len(s.gate.clients) != 0 || len(s.gate.nets) != 0 || len(s.gate.free) != 10 {
-				t.Errorf("%d clients remembered, %d jobs kept", len(s.gate.clients), len(s.gate.free))
-			}
+			eventually(t, "nobody to be remembered, and the jobs to be kept", func() bool {
+				s.gate.mu.Lock()
+				defer s.gate.mu.Unlock()
+				return len(s.gate.clients) == 0 && len(s.gate.nets) == 0 && len(s.gate.free) == 10
+			})
 		})
 	}
 }

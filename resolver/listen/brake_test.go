@@ -18,6 +18,8 @@ type street struct {
 	*Server
 	now     time.Time
 	in, out int // bytes
+	q       query.Query
+	buf     [replyRoom]byte
 }
 
 func newStreet(t testing.TB, r Rates, inline func(*query.Query, []byte, []byte) ([]byte, bool)) *street {
@@ -34,16 +36,14 @@ func newStreet(t testing.TB, r Rates, inline func(*query.Query, []byte, []byte) 
 	return w
 }
 
-// send has one UDP packet answered; nil is silence.
+// send has one UDP packet answered; nil is silence. The answer is good until the next is sent.
 func (w *street) send(from netip.Addr, req []byte) []byte {
-	var q query.Query
-	buf := make([]byte, replyRoom)
-	begin(&q, w.now, 1, query.UDP, from)
+	begin(&w.q, w.now, 1, query.UDP, from)
 	st := w.standing(from)
-	resp, what := w.arrived(&q, st, req, buf[:0])
+	resp, what := w.arrived(&w.q, st, req, w.buf[:0])
 	switch what {
 	case answered:
-		resp = w.forUDP(&q, from, st, req, resp)
+		resp = w.forUDP(&w.q, from, st, req, resp)
 	case told:
 	case missed, dropped:
 		resp = nil

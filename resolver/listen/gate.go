@@ -104,9 +104,14 @@ func subnet(client netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// leave takes a job back.
+// leave ends a job's count and takes it back.
 func (g *gate) leave(j *job) {
-	j.lane, j.conn = nil, nil
+	g.left(j)
+	g.keep(j)
+}
+
+// left ends the count of a job, which is no longer in Resolve.
+func (g *gate) left(j *job) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
@@ -114,7 +119,16 @@ func (g *gate) leave(j *job) {
 	if j.net.IsValid() {
 		less(g.nets, j.net)
 	}
-	g.free = append(g.free, j)
+}
+
+// keep takes a job back for reuse.
+func (g *gate) keep(j *job) {
+	j.lane, j.conn = nil, nil
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.free) < g.most {
+		g.free = append(g.free, j)
+	}
 }
 
 // less takes one away and forgets who has none left.

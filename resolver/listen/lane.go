@@ -123,8 +123,9 @@ func (l *lane) handOver(ctx context.Context, q *query.Query, st Standing, req, s
 // answer is the rest of a query's way, in a goroutine of its own.
 func (l *lane) answer(ctx context.Context, j *job) {
 	defer l.s.jobs.Done()
-	defer l.s.gate.leave(j)
+	defer l.s.gate.keep(j)
 	resp := l.s.resolve(ctx, &j.q, j.req, j.out[2:2])
+	l.s.gate.left(j) // before the client can know: its next question must not find this one still counted
 	if len(resp) > 0 {
 		resp = l.s.forUDP(&j.q, j.client, j.standing, j.req, resp)
 		l.send(resp, j.oob[:j.noob], j.peer)
