@@ -66,14 +66,24 @@ func TestWithoutECH(t *testing.T) {
 		in, want  []string
 		untouched bool
 	}{
-		{"keys go, hints and the rest stay, and names behind them are whole",
+		{
+			"keys go, hints and the rest stay, and names behind them are whole",
 			[]string{`a.example. 60 IN HTTPS 1 . alpn="h2,h3" ipv4hint="192.0.2.1" ech="AAAA" ipv6hint="2001:db8::1"`, "a.example. 60 IN HTTPS 2 b.c.example. port=8443", signature},
-			[]string{"a.example.\t60\tIN\tHTTPS\t1 . alpn=\"h2,h3\" ipv4hint=\"192.0.2.1\" ipv6hint=\"2001:db8::1\"", "a.example.\t60\tIN\tHTTPS\t2 b.c.example. port=\"8443\""}, false},
-		{"nobody must understand what is gone",
+			[]string{"a.example.\t60\tIN\tHTTPS\t1 . alpn=\"h2,h3\" ipv4hint=\"192.0.2.1\" ipv6hint=\"2001:db8::1\"", "a.example.\t60\tIN\tHTTPS\t2 b.c.example. port=\"8443\""},
+			false,
+		},
+		{
+			"nobody must understand what is gone",
 			[]string{`a.example. 60 IN HTTPS 1 . mandatory="alpn,ech" alpn="h2" ech="AAAA"`, `a.example. 60 IN HTTPS 2 . mandatory="ech" ech="AAAA"`},
-			[]string{"a.example.\t60\tIN\tHTTPS\t1 . mandatory=\"alpn\" alpn=\"h2\"", "a.example.\t60\tIN\tHTTPS\t2 ."}, false},
-		{"an alias on the way", []string{"w.example. 60 IN CNAME a.example.", `a.example. 60 IN HTTPS 1 . ech="AAAA"`, "a.example. 60 IN HTTPS 3 a.example. alpn=h2"},
-			[]string{"w.example.\t60\tIN\tCNAME\ta.example.", "a.example.\t60\tIN\tHTTPS\t1 .", "a.example.\t60\tIN\tHTTPS\t3 a.example. alpn=\"h2\""}, false},
+			[]string{"a.example.\t60\tIN\tHTTPS\t1 . mandatory=\"alpn\" alpn=\"h2\"", "a.example.\t60\tIN\tHTTPS\t2 ."},
+			false,
+		},
+		{
+			"an alias on the way",
+			[]string{"w.example. 60 IN CNAME a.example.", `a.example. 60 IN HTTPS 1 . ech="AAAA"`, "a.example. 60 IN HTTPS 3 a.example. alpn=h2"},
+			[]string{"w.example.\t60\tIN\tCNAME\ta.example.", "a.example.\t60\tIN\tHTTPS\t1 .", "a.example.\t60\tIN\tHTTPS\t3 a.example. alpn=\"h2\""},
+			false,
+		},
 		{"nothing to strip", []string{"a.example. 60 IN HTTPS 1 . alpn=h2", signature}, nil, true},
 		{"an alias form", []string{"a.example. 60 IN SVCB 0 b.example."}, nil, true},
 	} {
