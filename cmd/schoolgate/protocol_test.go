@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	endian "encoding/binary"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type dnsProbe struct {
 	edit    func(m *dns.Msg)
 	raw     func(req []byte) []byte // what miekg/dns would not write
 	tcp     bool
+	tls     bool
 	rcode   int // noReply for none
 	check   func(m *dns.Msg, size int) string
 }
@@ -257,7 +259,8 @@ func malformed() []dnsProbe {
 func TestProtocol(t *testing.T) {
 	t.Parallel()
 	upstream := serveDNS(t, new(authority).serve)
-	b := startBox(t, school{upstream: upstream}.write(t, t.TempDir()))
+	encrypted := freeAddr(t)
+	b := startBox(t, school{upstream: upstream, more: fmt.Sprintf("[encrypted]\nname = \"dns.school.example\"\ntls = [%q]\n", encrypted)}.write(t, t.TempDir()))
 	for _, matrix := range []struct {
 		name   string
 		probes []dnsProbe
@@ -287,6 +290,27 @@ func TestProtocol(t *testing.T) {
 			}
 		}
 	})
+	t.Run("TLS", func(t *testing.T) {
+		padding := ednsOf(ednsOption(12, make([]byte, 40)...))
+		padded := func(_ *dns.Msg, size int) string {
+			return map[bool]string{false: fmt.Sprintf("%d bytes", size)}[size%468 == 0]
+		}
+		probes := append(compliance(),
+			dnsProbe{chapter: "RFC 8467", what: "padding", edit: padding, rcode: dns.RcodeSuccess, check: padded},
+			dnsProbe{chapter: "RFC 8467", what: "padding of a refusal", name: "roblox.com.", edit: padding, rcode: dns.RcodeNameError, check: padded},
+			dnsProbe{chapter: "RFC 8467", what: "no padding", edit: ednsOf(), rcode: dns.RcodeSuccess, check: optionOf(12, -1)},
+			dnsProbe{chapter: "RFC 7828", what: "keep-alive", edit: ednsOf(ednsOption(11)), rcode: dns.RcodeSuccess, check: optionOf(11, 2)},
+			dnsProbe{chapter: "RFC 9619", what: "no question", edit: func(m *dns.Msg) { m.Question = nil }, rcode: dns.RcodeFormatError})
+		for _, p := range probes {
+			if p.what == "truncation" {
+				continue
+			}
+			p.tls = true
+			if why := p.send(t, netip.MustParseAddrPort(encrypted)); why != "" {
+				t.Errorf("%s %s: %s", p.chapter, p.what, why)
+			}
+		}
+	})
 	t.Run("Unbound", func(t *testing.T) {
 		addr := startUnbound(t, upstream, "edns-tcp-keepalive: yes")
 		for _, probes := range [][]dnsProbe{compliance(), further()} {
@@ -308,12 +332,22 @@ func TestProtocol(t *testing.T) {
 // for it (RFC 7766 section 6.2.1.1).
 func TestPipelining(t *testing.T) {
 	t.Parallel()
-	a := &authority{release: make(chan struct{})}
-	b := startBox(t, school{upstream: serveDNS(t, a.serve)}.write(t, t.TempDir()))
-	c, err := dns.DialTimeout("tcp", b.dns.String(), 10*time.Second)
-	if err != nil {
-		t.Fatal(err)
+	for _, p := range []dnsProbe{{what: "TCP", tcp: true}, {what: "TLS", tls: true}} {
+		t.Run(p.what, func(t *testing.T) {
+			a := &authority{release: make(chan struct{})}
+			encrypted := freeAddr(t)
+			b := startBox(t, school{upstream: serveDNS(t, a.serve), more: fmt.Sprintf("[encrypted]\nname = \"dns.school.example\"\ntls = [%q]\n", encrypted)}.write(t, t.TempDir()))
+			to := b.dns
+			if p.tls {
+				to = netip.MustParseAddrPort(encrypted)
+			}
+			pipelined(t, &dns.Conn{Conn: p.dial(t, to)}, a.release)
+		})
 	}
+}
+
+func pipelined(t *testing.T, c *dns.Conn, release chan struct{}) {
+	t.Helper()
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	const n = 20
@@ -333,7 +367,7 @@ func TestPipelining(t *testing.T) {
 	seen := map[uint16]bool{}
 	for i := range n {
 		if i == n-1 {
-			close(a.release)
+			close(release)
 		}
 		r, err := c.ReadMsg()
 		if err != nil {
@@ -433,18 +467,32 @@ func sameQuestion(req, resp []byte) string {
 	return ""
 }
 
+func (p dnsProbe) dial(t *testing.T, to netip.AddrPort) net.Conn {
+	t.Helper()
+	var c net.Conn
+	var err error
+	switch {
+	case p.tls: // the certificate is not what is tested here
+		c, err = tls.Dial("tcp", to.String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"dot"}})
+	case p.tcp:
+		c, err = net.Dial("tcp", to.String())
+	default:
+		c, err = net.Dial("udp", to.String())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // exchange sends bytes and gives the reply, nil for none. Whether there is none is seen by a question that follows: over UDP
 // the reply to that comes first, over TCP the connection ends.
 func (p dnsProbe) exchange(t *testing.T, to netip.AddrPort, req []byte) []byte {
 	t.Helper()
-	network := map[bool]string{false: "udp", true: "tcp"}[p.tcp]
-	c, err := net.Dial(network, to.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := p.dial(t, to)
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	if p.tcp {
+	if p.tcp || p.tls {
 		req = append(endian.BigEndian.AppendUint16(nil, uint16(len(req))), req...)
 	}
 	if _, err := c.Write(req); err != nil {
@@ -461,7 +509,8 @@ func (p dnsProbe) exchange(t *testing.T, to netip.AddrPort, req []byte) []byte {
 	}
 	buf := make([]byte, 65535)
 	var n int
-	if p.tcp {
+	var err error
+	if p.tcp || p.tls {
 		if _, err = io.ReadFull(c, buf[:2]); err == nil {
 			n, err = io.ReadFull(c, buf[:endian.BigEndian.Uint16(buf)])
 		}
