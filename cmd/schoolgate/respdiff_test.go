@@ -159,9 +159,8 @@ func madeQuestions() map[string]uint16 {
 
 // differ asks one server over UDP, and over TCP what does not fit.
 type differ struct {
-	to      string
-	c       *dns.Conn
-	request dns.Msg
+	to string
+	c  *dns.Conn
 }
 
 func newDiffer(t *testing.T, to netip.AddrPort) *differ {
