@@ -34,12 +34,13 @@ type brakes struct {
 }
 
 func newBrakes(r Rates) *brakes {
+	client, network, answers, spare := int64(r.Client), int64(r.Network), int64(r.Answers), int64(r.Spare)
 	b := &brakes{
 		rates: r, keys: newKeys(),
-		client: newMeter(r.Client, 4096), hint: newMeter(r.Client, 1024), stream: newMeter(r.Client, 1024),
-		network: newMeter(r.Network, 1024),
-		answers: newPair(r.Answers, 8192), nothing: newPair(r.Answers*nothing, 1024),
-		spare: newPair(r.Spare, 1024), all: newMeter(r.Spare*everybody, 1),
+		client: newMeter(client, 4096), hint: newMeter(client, 1024), stream: newMeter(client, 1024),
+		network: newMeter(network, 1024),
+		answers: newPair(answers, 8192), nothing: newPair(answers*nothing, 1024),
+		spare: newPair(spare, 1024), all: newMeter(spare*everybody, 1),
 	}
 	if b.all != nil {
 		b.all.ahead = int64(time.Second)

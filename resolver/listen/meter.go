@@ -26,11 +26,11 @@ type meter struct {
 }
 
 // newMeter makes one for so many units a second, with 2 × width places; width is a power of two. No rate is no limit.
-func newMeter(perSecond, width int) *meter {
+func newMeter(perSecond int64, width int) *meter {
 	if perSecond <= 0 {
 		return nil
 	}
-	m := &meter{step: max(int64(time.Second)/int64(perSecond), 1), ahead: int64(surge), mask: uint64(width - 1)}
+	m := &meter{step: max(int64(time.Second)/perSecond, 1), ahead: int64(surge), mask: uint64(width - 1)}
 	for i := range m.rows {
 		m.rows[i] = make([]atomic.Int64, width)
 	}
@@ -59,7 +59,7 @@ type pair struct{ one, all *meter }
 // crowd is how many times as much as an address its network may have.
 const crowd = 4
 
-func newPair(perSecond, width int) pair {
+func newPair(perSecond int64, width int) pair {
 	return pair{newMeter(perSecond, width), newMeter(perSecond*crowd, width)}
 }
 

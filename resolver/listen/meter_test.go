@@ -12,7 +12,7 @@ import (
 func TestMeterHoldsToItsRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rate := rapid.IntRange(1, 5000).Draw(t, "rate")
-		m := newMeter(rate, 64)
+		m := newMeter(int64(rate), 64)
 		k := newKeys()
 		key := k.addr(v4(1))
 		now, let, asked := int64(0), int64(0), int64(0)
