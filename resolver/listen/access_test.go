@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,6 +176,22 @@ func TestOutsiders(t *testing.T) {
 				t.Errorf("logged %d times: %s", n, log.String())
 			}
 		})
+	}
+}
+
+// A network that is no longer answered gets no more data over connections that it has.
+func TestNetworkLeaves(t *testing.T) {
+	var left atomic.Bool
+	_, addr := serving(t, newAnswerer(), localhost, func(s *Server) {
+		s.Standing = func(netip.Addr) Standing { return map[bool]Standing{true: Outside}[left.Load()] }
+	})
+	c := dial(t, "tcp", addr)
+	for _, want := range []int{dns.RcodeNameError, dns.RcodeRefused} {
+		c.send(question(t, 1, "blocked.example.", bringing()))
+		if m := c.receive(); m.Rcode != want {
+			t.Errorf("want %d, got %v", want, m)
+		}
+		left.Store(true)
 	}
 }
 

@@ -55,6 +55,8 @@ func (s *Server) first(q *query.Query, st Standing, req, dst []byte) (resp []byt
 	}
 	parsed = true
 	switch {
+	case st == Outside: // over a stream that began when it was not
+		return wire.AppendError(dst, req, &q.Question, wire.Refused, notAnswered), told
 	case s.crowded(q, st):
 		return challenge(q, req, dst), told
 	case s.overRate(q, st):

@@ -148,7 +148,8 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 	c.session.began()
 	begin(q, c.s.Now(), 0, c.proto, c.client)
 	q.Asked, q.Ident = c.asked, c.ident
-	resp, what := c.s.first(q, c.session.standing, req, out[2:2])
+	st := c.s.standing(c.client)
+	resp, what := c.s.first(q, st, req, out[2:2])
 	switch what {
 	case dropped:
 		return false
@@ -160,7 +161,7 @@ func (c *conn) request(ctx context.Context, q *query.Query, req, out []byte) boo
 		case <-ctx.Done():
 			return false
 		}
-		if j := c.s.gate.enter(c.client, c.session.standing); j != nil {
+		if j := c.s.gate.enter(c.client, st); j != nil {
 			c.handOver(ctx, j, q, req)
 			return true
 		}
