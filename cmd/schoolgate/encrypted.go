@@ -65,17 +65,17 @@ func (a *appliance) ident(serverName string) string {
 	return label
 }
 
-// own is what the resolver answers for the box itself; nil for nothing.
+// own is what the resolver answers for the box itself; nil for nothing, and as long as it does not listen.
 func (a *appliance) own(cfg *config.Config) *resolver.Own {
-	if a.box == nil || cfg.Encrypted.Name == "" {
+	if a.server == nil || a.server.Encrypted == nil || cfg.Encrypted.Name == "" {
 		return nil
 	}
-	e := cfg.Encrypted
+	overTLS, https, quic := a.server.Encrypted.Bound()
 	o := resolver.Own{
-		Name: domain.Name(e.Name), Addrs: cfg.BoxAddrs(),
-		TLS: firstPort(e.TLS), HTTPS: firstPort(e.HTTPS), QUIC: firstPort(e.QUIC),
+		Name: domain.Name(cfg.Encrypted.Name), Addrs: cfg.BoxAddrs(),
+		TLS: firstPort(overTLS), HTTPS: firstPort(https), QUIC: firstPort(quic),
 	}
-	if e.Announce {
+	if cfg.Encrypted.Announce {
 		o.Verifies = a.box.Has
 	}
 	return resolver.NewOwn(o)

@@ -215,6 +215,9 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 		return err
 	}
 	a.guard(cfg)
+	named := *first
+	named.Own = a.own(cfg) // whose ports are known now
+	a.resolver.Swap(&named)
 	if cfg.HTTP.Listen.IsValid() {
 		h := &health.Handler{Checks: a.checks, Ready: a.notReady, Metrics: a.metrics.Handler()}
 		if a.pages, err = health.Listen(cfg.HTTP.Listen, h.Mux(), part(a.log, "http")); err != nil {

@@ -320,6 +320,37 @@ func TestHTTPSOnceMore(t *testing.T) {
 	}
 }
 
+// The end of one request over HTTPS does not end what others wait for.
+func TestHTTPSRequestsEndAlone(t *testing.T) {
+	a := newAnswerer()
+	x := securely(t, a, nil)
+	run(t, x.Server)
+	b := x.browser(t)
+	post := func(name string) (*dns.Msg, error) {
+		resp, err := b.Post(x.url("/dns-query"), dohType, bytes.NewReader(question(t, 0, name)))
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		m := new(dns.Msg)
+		return m, errors.Join(err, m.Unpack(body))
+	}
+	if _, err := post("slow.example."); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan *dns.Msg, 1)
+	go func() {
+		m, _ := post("held.example.")
+		got <- m
+	}()
+	eventually(t, "the query to wait", func() bool { return x.Stats().InFlight == 1 })
+	close(a.release)
+	if m := <-got; m == nil || m.Rcode != dns.RcodeSuccess {
+		t.Error(m)
+	}
+}
+
 func TestQUIC(t *testing.T) {
 	a := newAnswerer()
 	x := securely(t, a, nil)

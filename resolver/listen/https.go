@@ -32,6 +32,7 @@ type web struct {
 	l       net.Listener
 	server  *http.Server
 	stopped sync.Once
+	ctx     context.Context // of Run, which all questions share: that of a request ends with it
 }
 
 func newWeb(s *Server, l net.Listener) *web {
@@ -63,6 +64,7 @@ func newWeb(s *Server, l net.Listener) *web {
 
 // run serves until stop.
 func (w *web) run(ctx context.Context) error {
+	w.ctx = ctx
 	w.server.BaseContext = func(net.Listener) context.Context { return ctx }
 	err := w.server.ServeTLS(&counted{Listener: w.l, s: w.s}, "", "")
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
@@ -194,7 +196,7 @@ func (w *web) query(rw http.ResponseWriter, r *http.Request, ident string) {
 	if t.q.Ident = ident; ident == "" && r.TLS != nil {
 		t.q.Ident = s.Encrypted.ident(r.TLS.ServerName)
 	}
-	resp := s.serve(r.Context(), t, n)
+	resp := s.serve(w.ctx, t, n)
 	if len(resp) == 0 {
 		http.Error(rw, "not a DNS request", http.StatusBadRequest)
 		return
