@@ -44,6 +44,7 @@ type Config struct {
 	Answers   Answers   `toml:"answers"`
 	Signals   Signals   `toml:"signals"`
 	Local     Local     `toml:"local"`
+	DNSSEC    DNSSEC    `toml:"dnssec"`
 	Groups    []Group   `toml:"groups"`
 	Devices   []Device  `toml:"devices"`
 	Lists     []List    `toml:"lists"`

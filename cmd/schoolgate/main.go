@@ -50,6 +50,7 @@ func commands() []command {
 		{name: "init", summary: "ask a few questions and write a configuration", run: runInit},
 		{name: "check", summary: "say whether a configuration is right", run: runCheck},
 		{name: "explain", summary: "say why a name is blocked or allowed", run: runExplain},
+		{name: "dnssec", summary: "say why a name fails, or passes, validation", run: runDNSSEC},
 		{name: "changes", summary: "propose, approve and revert changes of the filter", run: runChanges},
 		{name: "requests", summary: "show what was asked for on the block page, answer it", run: runRequests},
 		{name: "audit", summary: "prove that the log of changes is whole, export it", run: runAudit},

@@ -36,6 +36,7 @@ func (a *appliance) meter(lanes int, cfg *config.Config) {
 		Alerts:  a.meterAlerts,
 		Dropped: func() uint64 { return a.server.Stats().Overloaded },
 		Guard:   a.meterGuard,
+		DNSSEC:  a.meterDNSSEC,
 		Panics:  func() uint64 { return a.server.Stats().Panics },
 		Page:    func() map[string]uint64 { return a.page.Count() },
 		Config: func() metrics.Config {

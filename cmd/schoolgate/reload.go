@@ -49,7 +49,7 @@ func (a *appliance) ask(cfg *config.Config) *asker {
 		defer close(ended)
 		_ = router.Run(ctx) // returns nil, when ctx has ended
 	}()
-	return &asker{Router: router, stop: func() { cancel(); <-ended }}
+	return &asker{Router: router, validator: a.validator(cfg, router.Exchange), stop: func() { cancel(); <-ended }}
 }
 
 // reload reads the configuration again and puts it in force, or changes nothing: everything that may fail comes before
@@ -73,7 +73,7 @@ func (a *appliance) reload(ctx context.Context) {
 	stand := *a.standing.Load()
 	inForce := overlaid(next, &stand)
 	ask := asking
-	if !old.Upstream.Equal(&next.Upstream) || !slices.EqualFunc(old.Forward, next.Forward, config.Forward.Equal) {
+	if !old.Upstream.Equal(&next.Upstream) || !slices.EqualFunc(old.Forward, next.Forward, config.Forward.Equal) || !old.DNSSEC.Equal(&next.DNSSEC) {
 		ask = a.ask(next)
 	}
 	state, err := a.state(inForce, a.set, a.tier, ask)
@@ -90,6 +90,9 @@ func (a *appliance) reload(ctx context.Context) {
 	a.standing.Store(&stand)
 	a.asking.Store(ask)
 	a.resolver.Swap(state)
+	if !old.DNSSEC.Equal(&next.DNSSEC) {
+		a.cache.Flush() // what was not validated, or was refused
+	}
 	a.guard(next)
 	a.reloadBox(next)
 	a.alerts.Set(alertSettings(next))

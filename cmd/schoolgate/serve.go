@@ -39,6 +39,7 @@ import (
 	"schoolgate/resolver/cache"
 	"schoolgate/resolver/certificate"
 	"schoolgate/resolver/clock"
+	"schoolgate/resolver/dnssec"
 	"schoolgate/resolver/listen"
 	"schoolgate/resolver/local"
 	"schoolgate/resolver/query"
@@ -79,6 +80,7 @@ type appliance struct {
 	asking  atomic.Pointer[asker]         // in force
 	outcome atomic.Pointer[loading]       // of the last time that a configuration was read
 	losses  losses
+	late    losses // of signatures that were not of their time
 	burdens burdens
 	proof   proof // of the illegal tier
 	trust   atomic.Pointer[reference.Trust]
@@ -103,7 +105,8 @@ type loading struct {
 // asker is the upstreams at work.
 type asker struct {
 	*upstream.Router
-	stop func() // closes it and waits
+	validator *dnssec.Validator // nil when nothing is validated
+	stop      func()            // closes it and waits
 }
 
 // serve runs the appliance until ctx ends. Resources are opened upwards and closed in the reverse order: first no more
@@ -156,7 +159,7 @@ func serve(ctx context.Context, a *appliance, cfg *config.Config, ready func(*ap
 	a.alerts.Mailed = a.sender.Wake
 	a.refs = reference.New(a.store, part(a.log, "references"))
 	a.checks = &health.Checks{Parts: []health.Check{
-		a.filterConditions, a.guardConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.recordConditions, a.clockConditions, a.certificateConditions, a.configConditions, a.changeConditions, a.pageConditions, a.alerts.Health, a.sender.Health,
+		a.filterConditions, a.guardConditions, a.tierConditions, a.listConditions, a.upstreamConditions, a.dnssecConditions, a.recordConditions, a.clockConditions, a.certificateConditions, a.configConditions, a.changeConditions, a.pageConditions, a.alerts.Health, a.sender.Health,
 	}}
 	a.alerts.Conditions = a.checks.Conditions
 	a.meter(lanes, cfg)

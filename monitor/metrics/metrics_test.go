@@ -39,6 +39,9 @@ func testSources() Sources {
 			return Alerts{Opened: map[monitor.Kind]uint64{monitor.Illegal: 2}, Unsent: 1, Oldest: time.Now().Add(-time.Minute)}
 		},
 		Dropped: func() uint64 { return 7 },
+		DNSSEC: func() DNSSEC {
+			return DNSSEC{Verdicts: map[string]uint64{"secure": 5, "bogus": 1}, Enforced: true, Requests: 7, Signatures: 9}
+		},
 		Guard: func() Guard {
 			return Guard{Limited: []Limited{{"client", 3}, {"spare", 4}}, OutsideAsked: 5, OutsideClosed: 6, Sessions: 7}
 		},

@@ -62,6 +62,10 @@ const (
 	listenLimited
 	listenOutside
 	listenSessions
+	dnssecVerdicts
+	dnssecEnforced
+	dnssecRequests
+	dnssecSignatures
 	panics
 	pageRequests
 	configOK
@@ -107,6 +111,10 @@ var table = [lastMetric]Metric{
 	listenLimited:    {"schoolgate_listen_limited_total", "counter", "What was over a limit, by limit: questions over UDP (client; lost: of these, those dropped unanswered), over streams (stream), of networks without proof (network); answers that said the same too often (answers) or were too long for what came (spare); connections ended for a newcomer (sessions) or refused (client_sessions).", []string{"limit"}},
 	listenOutside:    {"schoolgate_listen_outside_total", "counter", "Questions and connections of networks that dns.allow does not name.", []string{"kind"}},
 	listenSessions:   {"schoolgate_listen_sessions", "gauge", "Connections open now, over TCP and what is above it.", nil},
+	dnssecVerdicts:   {"schoolgate_dnssec_answers_total", "counter", "Answers of upstreams, by what validation says of them (secure, insecure, bogus, indeterminate: what is needed to judge could not be had; unjudged: exempt, or asked for without).", []string{"verdict"}},
+	dnssecEnforced:   {"schoolgate_dnssec_enforced", "gauge", "1 while answers that fail validation are refused, else 0.", nil},
+	dnssecRequests:   {"schoolgate_dnssec_requests_total", "counter", "Questions sent upstream for keys and proofs alone.", nil},
+	dnssecSignatures: {"schoolgate_dnssec_signatures_total", "counter", "Signatures computed.", nil},
 	panics:           {"schoolgate_panics_total", "counter", "Queries that met a programming error and were answered with SERVFAIL.", nil},
 	pageRequests:     {"schoolgate_page_requests_total", "counter", "Requests for the block page, by what became of them (closed: it was shown for a refused site; elsewhere: the site is not refused; asked, limited, failed, invalid: somebody asked for a site to be looked at).", []string{"outcome"}},
 	configOK:         {"schoolgate_config_last_reload_successful", "gauge", "1 when the last load of the configuration worked, else 0: the one before is in force.", nil},

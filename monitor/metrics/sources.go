@@ -19,6 +19,7 @@ type Sources struct {
 	Alerts    func() Alerts
 	Dropped   func() uint64 // queries that the listeners dropped
 	Guard     func() Guard
+	DNSSEC    func() DNSSEC
 	Panics    func() uint64
 	Page      func() map[string]uint64 // requests for the block page, by outcome
 	Config    func() Config
@@ -53,6 +54,13 @@ type Guard struct {
 	Limited                     []Limited
 	OutsideAsked, OutsideClosed uint64 // questions and connections of networks that are not answered
 	Sessions                    int    // open now
+}
+
+// DNSSEC is how validation goes.
+type DNSSEC struct {
+	Verdicts             map[string]uint64 // by a closed set of words
+	Enforced             bool
+	Requests, Signatures uint64
 }
 
 // Limited is how often one limit held somebody back.
@@ -141,6 +149,15 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 		e.put(listenOutside, float64(v.OutsideAsked), "question")
 		e.put(listenOutside, float64(v.OutsideClosed), "connection")
 		e.put(listenSessions, float64(v.Sessions))
+	}
+	if s.DNSSEC != nil {
+		v := s.DNSSEC()
+		for verdict, n := range v.Verdicts {
+			e.put(dnssecVerdicts, float64(n), verdict)
+		}
+		e.put(dnssecEnforced, truth(v.Enforced))
+		e.put(dnssecRequests, float64(v.Requests))
+		e.put(dnssecSignatures, float64(v.Signatures))
 	}
 	if s.Panics != nil {
 		e.put(panics, float64(s.Panics()))

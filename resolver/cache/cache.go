@@ -154,6 +154,7 @@ func (c *Cache) store(n *node, q *wire.Question, now time.Time) {
 	switch {
 	case n.life == 0:
 		return
+	case n.unproven():
 	case !n.Failed():
 		n.afterlife = c.staleFor
 	case c.spare(q, name, q.Type, now), c.spare(q, name, noType, now):

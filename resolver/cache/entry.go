@@ -87,8 +87,12 @@ func (e *Entry) TTL(now time.Time) time.Duration {
 
 // Failed says whether the entry is no answer but the news that none could be had.
 func (e *Entry) Failed() bool {
-	return e.header.RCode != wire.NoError && e.header.RCode != wire.NXDomain && e.finding == wire.NoFinding
+	return e.header.RCode != wire.NoError && e.header.RCode != wire.NXDomain && e.finding == wire.NoFinding && !e.unproven()
 }
+
+// unproven says whether the entry is the refusal of an answer that failed validation: no failure, for which an answer of the past
+// could stand in.
+func (e *Entry) unproven() bool { return e.header.RCode == wire.ServFail && wire.Unproven(e.ede) }
 
 func (e *Entry) body() []byte { return e.blob[e.name : int(e.name)+int(e.records)] }
 

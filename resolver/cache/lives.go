@@ -13,6 +13,7 @@ const (
 	mostNegative = 3600 // RFC 2308 section 5 recommends one to three hours at most
 	noSOA        = 30
 	failure      = 5  // RFC 9520 section 3.2: at least 1 second, at most 5 minutes
+	unproven     = 30 // RFC 4035 section 4.7: a repair is seen soon, a flood of questions validates nothing again
 	recheck      = 30 // RFC 8767 section 5: how long an answer past its time is not asked for again, when that failed
 
 	leastFound, mostFound = 30, 300
@@ -49,7 +50,10 @@ func seconds(d time.Duration) uint32 {
 
 // life of r as an answer to a question of the type; 0: not to be stored.
 func (l *lives) life(typ uint16, r *wire.Reply) uint32 {
-	if r.RCode != wire.NoError && r.RCode != wire.NXDomain {
+	switch {
+	case r.RCode == wire.ServFail && wire.Unproven(r.EDE):
+		return unproven
+	case r.RCode != wire.NoError && r.RCode != wire.NXDomain:
 		return failure
 	}
 	ttl, holds := uint32(math.MaxInt32), false // holds: what was asked for, not only an alias that leads on

@@ -17,8 +17,10 @@ type work struct {
 	timed bool // the time is known to be right
 	late  bool // a signature was taken that the time, which is not proven, speaks against
 	left  budget
-	steps []Step // what was found out, when somebody wants to know
-	trace bool
+
+	strange *Fault // of a zone whose keys nobody vouches for
+	steps   []Step // what was found out, when somebody wants to know
+	trace   bool
 }
 
 // Step is one link of a chain of trust.
@@ -205,7 +207,8 @@ func (w *work) keys(name string, by []ds, ttl uint32) (*zone, error) {
 			w.note(name, "has keys of a size that is not supported: not signed")
 			return &zone{name: name, is: unsigned, fault: fault(0, text(name)+" has keys of a size that is not supported"), until: keep(w.now, ttl)}, nil
 		}
-		return w.breaks(name, fault(wire.EDENoDNSKEY, "none of the keys of "+text(name)+" is the one that its parent names")), nil
+		w.strange = fault(wire.EDENoDNSKEY, "none of the keys of "+text(name)+" is one that is vouched for")
+		return w.breaks(name, w.strange), nil
 	}
 	sig, f, err := w.authentic(&zone{name: name, is: signed, keys: trusted}, set)
 	if err != nil {

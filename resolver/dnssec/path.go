@@ -9,40 +9,74 @@ import (
 )
 
 // path is whether what DNSSEC needs comes through from upstream: found out by asking for the root's keys, and for what the root has
-// not. Without, each signed name would be bogus and the school without names; so then verdicts are only reported.
+// not. Without, each signed name would be bogus and the school without names; so then nothing is refused.
 type path struct {
 	ok      bool
-	keys    bool // the root's keys came, and no anchor is of any of them
+	newKeys bool // the root's keys came, and no anchor is of any of them
 	why     string
 	checked time.Time
 	until   time.Time
+	missed  int // looks in a row that brought no answer
 }
 
 // How long a look at the path holds.
 const (
-	pathGood   = time.Hour
-	pathBad    = time.Minute
-	pathUnsure = 5 * time.Second  // nothing came back at all
-	pathAgain  = 10 * time.Second // after bogus answers that want signatures
+	pathGood  = time.Hour
+	pathBad   = time.Minute
+	pathAgain = 10 * time.Second // after one without answer, and after bogus answers that want signatures
+	pathWait  = 2 * time.Second  // for one look
+	mostMiss  = 2                // looks without answer that are taken for mischance
 )
 
-// passes says whether DNSSEC comes through from upstream. It looks now and then, and when answers turn up stripped.
+// holds says whether the look is not over. The clock may be set back.
+func (p *path) holds(now time.Time) bool {
+	return p != nil && now.Before(p.until) && p.until.Sub(now) <= pathGood
+}
+
+// stripped says whether DNSSEC is known not to come through.
+func (v *Validator) stripped() bool {
+	p := v.path.Load()
+	return p.holds(v.Now()) && !p.ok
+}
+
+// passes says whether DNSSEC comes through from upstream, which has just answered. It looks now and then, and when answers turn
+// up stripped. Nobody waits for the looking of another when there is an earlier look.
 func (v *Validator) passes(ctx context.Context) bool {
-	now := v.Now()
-	if p := v.path.Load(); p != nil && now.Before(p.until) && p.until.Sub(now) <= pathGood {
-		return p.ok
-	} else if p == nil {
-		v.probing.Lock()
-	} else if !v.probing.TryLock() {
+	now, p := v.Now(), v.path.Load()
+	if p.holds(now) {
 		return p.ok
 	}
-	defer v.probing.Unlock()
-	if p := v.path.Load(); p != nil && now.Before(p.until) {
-		return p.ok // another one looked meanwhile
+	ctx, cancel := context.WithTimeout(ctx, pathWait)
+	defer cancel()
+	if p != nil {
+		select {
+		case v.looking <- struct{}{}:
+		default:
+			return p.ok
+		}
+	} else {
+		select {
+		case v.looking <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
 	}
-	p := v.probe(ctx, now)
-	v.path.Store(p)
+	defer func() { <-v.looking }()
+	if p = v.path.Load(); !p.holds(now) {
+		next := v.look(ctx, now)
+		next.after(p)
+		p = next
+		v.path.Store(p)
+	}
 	return p.ok
+}
+
+// after takes account of the look before: an answer that does not come, once or twice, undoes no proof.
+func (p *path) after(before *path) {
+	if p.missed > 0 && before != nil {
+		p.missed += before.missed
+		p.ok = before.ok && p.missed <= mostMiss
+	}
 }
 
 // doubt has the path looked at again, since answers come without what DNSSEC needs.
@@ -54,46 +88,37 @@ func (v *Validator) doubt() {
 	}
 }
 
-// probe looks at the path.
-func (v *Validator) probe(ctx context.Context, now time.Time) *path {
+// look looks at the path.
+func (v *Validator) look(ctx context.Context, now time.Time) *path {
 	w := v.work(ctx)
 	p := &path{checked: now, until: now.Add(pathBad)}
+	miss := func(err error) *path {
+		p.why, p.missed, p.until = err.Error(), 1, now.Add(pathAgain)
+		return p
+	}
 	z, err := w.keys(root, v.Anchors, uint32(mostKept/time.Second))
-	switch {
-	case err != nil:
-		return v.unsure(ctx, p, err)
-	case z.is != signed:
-		p.why, p.keys = z.fault.Why, z.fault.Code == wire.EDENoDNSKEY
+	if err != nil {
+		return miss(err)
+	}
+	if z.is != signed {
+		p.why, p.newKeys = z.fault.Why, z.fault == w.strange
 		return p
 	}
 	reply, err := w.fetch(root, wire.TypeTXT)
 	if err != nil {
-		return v.unsure(ctx, p, err)
+		return miss(err)
 	}
 	j := &judgement{Verdict: secure(), rcode: reply.RCode, kept: map[int]uint32{}}
 	v.zones.put(z)
 	if reply.RCode == wire.NoError && reply.Answers == 0 {
 		if err := w.missing(j, collect(reply), root, wire.TypeTXT); err != nil {
-			return v.unsure(ctx, p, err)
-		}
-		if j.Status == Secure {
-			p.ok, p.until = true, now.Add(pathGood)
-			return p
+			return miss(err)
 		}
 	}
-	p.why = "upstream leaves out the proof of what is not there"
-	return p
-}
-
-// unsure decides after an error: when plain questions are answered, it is DNSSEC that does not come through; else upstream is
-// away, which says nothing.
-func (v *Validator) unsure(ctx context.Context, p *path, err error) *path {
-	p.why = err.Error()
-	q := wire.Question{Type: wire.TypeNS, Class: wire.ClassIN, RD: true}
-	_, _ = q.Name.Read([]byte(root), 0) // cannot fail
-	if reply, err := v.Upstream(ctx, &q); err != nil || reply.RCode != wire.NoError {
-		before := v.path.Load()
-		p.ok, p.until = before == nil || before.ok, p.checked.Add(pathUnsure)
+	if p.ok = len(j.kept) > 0 && j.Status == Secure; p.ok {
+		p.until = now.Add(pathGood)
+	} else {
+		p.why = "upstream leaves out the proof of what is not there"
 	}
 	return p
 }
@@ -103,7 +128,7 @@ type State struct {
 	Enforced bool   // what is bogus is refused; false when only reporting, or when DNSSEC does not come through
 	Passes   bool   // DNSSEC comes through from upstream, as far as is known
 	Why      string // not
-	NewKeys  bool   // the root signs with keys that no anchor is of
+	NewKeys  bool   // the root has keys, and no anchor is of any of them
 	Late     uint64 // answers whose signatures were not of this time, while it was not known to be right
 
 	Verdicts [Secure + 1]uint64 // since the start, by Status
@@ -114,11 +139,16 @@ type State struct {
 	Bytes    int                // that they take
 }
 
+// Judged counts the recent answers that there was something to say of.
+func (s *State) Judged() uint64 {
+	return s.Recent[Indeterminate] + s.Recent[Bogus] + s.Recent[Insecure] + s.Recent[Secure]
+}
+
 // State tells how validation goes.
 func (v *Validator) State() State {
 	s := State{Passes: true, Late: v.late.Load(), Requests: v.requests.Load(), Verifies: v.verifies.Load(), Recent: v.recent.sum(v.Now())}
 	if p := v.path.Load(); p != nil {
-		s.Passes, s.Why, s.NewKeys = p.ok, p.why, p.keys
+		s.Passes, s.Why, s.NewKeys = p.ok, p.why, p.newKeys
 	}
 	s.Enforced = v.Enforce && s.Passes
 	for i := range v.counts {

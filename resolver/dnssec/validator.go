@@ -5,7 +5,6 @@ package dnssec
 import (
 	"context"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +42,7 @@ type Validator struct {
 	zones   *store
 	slots   chan struct{} // one for each signature that may be computed at once
 
-	probing sync.Mutex // held by who probes
+	looking chan struct{} // has one element while somebody looks at the path
 	path    atomic.Pointer[path]
 
 	requests atomic.Uint64
@@ -65,7 +64,7 @@ func New(o Options) *Validator {
 		o.Proven = func() bool { return true }
 	}
 	v := &Validator{
-		Options: o, exempt: map[string]time.Time{}, private: map[string]bool{}, zones: newStore(),
+		Options: o, exempt: map[string]time.Time{}, private: map[string]bool{}, zones: newStore(), looking: make(chan struct{}, 1),
 		slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), // the others are left to the packet loops
 	}
 	for _, e := range o.Exempt {
@@ -91,32 +90,34 @@ func New(o Options) *Validator {
 // While the time is not known to be right, a signature that seems to be over, or of the future, makes an answer insecure and not
 // bogus: a box without a clock needs names to learn the time.
 //
+// Where DNSSEC does not come through from upstream, nothing is judged and questions pass as they are: see State.
+//
 // Who sets CD judges for themselves: the answer passes as it comes, never with AD. Who does not set DO gets no records of
 // DNSSEC, unless asked for by type. Private zones are asked for as the client asked. An error is that of Upstream.
 func (v *Validator) Exchange(ctx context.Context, q *wire.Question) (*wire.Reply, error) {
-	if q.CD || v.isPrivate(q.Name.Bytes()) || !judged(q) {
+	ours := v.isPrivate(q.Name.Bytes())
+	if ours || q.CD || !judged(q) || v.stripped() {
 		reply, err := v.Upstream(ctx, q)
 		if err != nil {
 			return nil, err
 		}
-		v.counts[Unjudged].Add(1)
-		plain := *reply
-		plain.AD = false
-		return &plain, nil
+		return v.unjudged(reply, q, reply.AD && !ours && !q.CD), nil
 	}
-	enforce := v.Enforce && v.passes(ctx)
 	ask := *q
-	ask.EDNS, ask.DO, ask.CD = true, true, enforce
+	ask.EDNS, ask.DO, ask.CD = true, true, v.Enforce
 	reply, err := v.Upstream(ctx, &ask)
 	if err != nil {
 		return nil, err
 	}
+	if reply.Finding != wire.NoFinding || !v.passes(ctx) { // the former is refused for what is no question of signatures
+		return v.unjudged(reply, q, false), nil
+	}
 	j, err := v.judge(ctx, q, reply, nil)
-	if err != nil && enforce && !isBudget(err) {
+	if err != nil && v.Enforce && !isBudget(err) {
 		return nil, err
 	}
 	v.count(j.Verdict)
-	if !enforce {
+	if !v.Enforce {
 		return trimmed(reply, q, nil), nil
 	}
 	switch j.Status {
@@ -131,6 +132,14 @@ func (v *Validator) Exchange(ctx context.Context, q *wire.Question) (*wire.Reply
 	out := *trimmed(reply, q, nil)
 	out.AD = false
 	return &out, nil
+}
+
+// unjudged passes a reply as it came.
+func (v *Validator) unjudged(reply *wire.Reply, q *wire.Question, ad bool) *wire.Reply {
+	v.counts[Unjudged].Add(1)
+	out := *trimmed(reply, q, nil)
+	out.AD = ad
+	return &out
 }
 
 // judged says whether answers to a question can be validated at all: signatures are not signed.

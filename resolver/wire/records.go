@@ -15,6 +15,10 @@ const (
 	TypeNSEC3  uint16 = 50
 )
 
+// Unproven says whether an extended error is that of a failed validation (RFC 8914 sections 4.6 to 4.13): whoever sends it with SERVFAIL
+// has an answer, and means not to give it.
+func Unproven(ede uint16) bool { return ede >= EDEIndeterminate && ede <= EDENoNSEC }
+
 // RR is one record of a Reply in the canonical form that signatures cover (RFC 4034 section 6.2, as RFC 6840 section 5.1
 // corrects it): names whole, and in lower case where that form asks for it.
 type RR struct {
