@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -37,6 +38,9 @@ func (k *checker) page() {
 			k.refusef(element("page.contact", i), `write such as "mailto:office@school.example" or "tel:+44-1632-960001"; programs heed no others`,
 				"%q is no contact of at most %d characters", c, maxContact)
 		}
+	}
+	if len(p.HTTP) > 0 && !slices.ContainsFunc(k.c.Groups, func(g Group) bool { return g.Answer == (Answer{Kind: AnswerPage}) }) {
+		k.warnf("page.http", `write answer = "page" for the groups that are to see it`, "no group is led to the block page")
 	}
 	distinct("page.contact", p.Contact, func(path string, first int) {
 		k.warnf(path, "leave it out", "%q is here already", p.Contact[first])

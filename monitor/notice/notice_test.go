@@ -30,6 +30,7 @@ var refused = map[domain.Name]query.Verdict{
 	"tier.example":      {Action: query.Block, Rule: query.OwnBlock}, // as policy.Told gives it
 	"stopped.example":   {Action: query.Block, Rule: query.Stopped},
 	"unlisted.example":  {Action: query.Block, Rule: query.Approved},
+	"lookalike.example": {Action: query.Block, Rule: query.Lookalike, Category: config.Gaming},
 	"search.example":    {Action: query.Block, Rule: query.SafeSearch},
 }
 
@@ -104,6 +105,7 @@ func TestPage(t *testing.T) {
 		{"GET", "/", "stopped.example", 403, closed, "switched off the internet"},
 		{"GET", "/", "unlisted.example", 403, closed, "only those pages are open"},
 		{"GET", "/", "search.example", 403, closed, "use another one"},
+		{"GET", "/", "lookalike.example", 403, closed, "nearly the same name"},
 		{"GET", "/favicon.ico", "games.example", 404, "", ""},
 		{"GET", "/apple-touch-icon-120x120.png", "games.example", 404, "", ""},
 		{"GET", askPath, "games.example", 200, "Ask for this to be looked at", "Your name"},

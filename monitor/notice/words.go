@@ -28,6 +28,8 @@ func why(told query.Verdict) string {
 		return "This page goes around the school's filter."
 	case query.SafeSearch:
 		return "This search page cannot be made safe. Please use another one."
+	case query.Lookalike:
+		return "This page has nearly the same name as another one, and may want to trick you."
 	case query.Category:
 		if words, ok := byCategory[told.Category]; ok {
 			return "The school has closed " + words + " on this device."
