@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -39,12 +40,29 @@ func (k *checker) page() {
 				"%q is no contact of at most %d characters", c, maxContact)
 		}
 	}
+	if p.HTTPS {
+		k.pageOverHTTPS()
+	}
 	if len(p.HTTP) > 0 && !slices.ContainsFunc(k.c.Groups, func(g Group) bool { return g.Answer == (Answer{Kind: AnswerPage}) }) {
 		k.warnf("page.http", `write answer = "page" for the groups that are to see it`, "no group is led to the block page")
 	}
 	distinct("page.contact", p.Contact, func(path string, first int) {
 		k.warnf(path, "leave it out", "%q is here already", p.Contact[first])
 	})
+}
+
+// pageOverHTTPS wants the listeners that it takes.
+func (k *checker) pageOverHTTPS() {
+	const at = "page.https"
+	e := k.c.Encrypted.HTTPS
+	switch {
+	case len(k.c.Page.HTTP) == 0:
+		k.refusef(at, `write http = ["192.0.2.1:80"] too`, "a page by HTTPS alone: whoever asks without it would get nothing")
+	case len(e) == 0:
+		k.refusef(at, `write [encrypted] with name and https = ["192.0.2.1:443"]: the page and DNS over HTTPS share that listener`, "nothing listens for HTTPS")
+	case !slices.ContainsFunc(e, func(a netip.AddrPort) bool { return a.Port() == 443 || a.Port() == 0 }):
+		k.warnf(at, "write port 443 there, unless something else passes it on", "browsers ask for a page at port 443, and encrypted.https has no such address")
+	}
 }
 
 // isContact says whether s is a URI that structured errors may hold: tel (RFC 3966) with a number that means the same

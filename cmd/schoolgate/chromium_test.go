@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image/png"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +26,9 @@ type chromium struct {
 	console output // what the browser wrote
 }
 
-// openChromium starts a browser with one empty tab. It is left out in short tests, and where there is none.
-func openChromium(t testing.TB, args ...string) *chromium {
+// openChromium starts a browser with one empty tab, which trusts an authority (PEM, "" for none) as one that was installed
+// on the device. It is left out in short tests, and where there is none.
+func openChromium(t testing.TB, authority string, args ...string) *chromium {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("skipped: starting a browser takes seconds")
@@ -51,7 +54,11 @@ func openChromium(t testing.TB, args ...string) *chromium {
 	if os.Geteuid() == 0 {
 		all = append(all, "--no-sandbox") // the sandbox does not run as root
 	}
+	if authority != "" {
+		trust(t, dir, authority)
+	}
 	cmd := exec.Command(path, all...)
+	cmd.Env = append(os.Environ(), "HOME="+dir)
 	cmd.Stderr = &c.console
 	cmd.ExtraFiles = []*os.File{hisIn, hisOut} // 3 and 4
 	cmd.WaitDelay = 10 * time.Second
@@ -60,7 +67,7 @@ func openChromium(t testing.TB, args ...string) *chromium {
 	}
 	hisIn.Close()
 	hisOut.Close()
-	timeout := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	timeout := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		timeout.Stop()
 		ourOut.Close() // the browser ends with its pipe
@@ -75,6 +82,21 @@ func openChromium(t testing.TB, args ...string) *chromium {
 	c.session = attached.SessionID
 	c.call("Page.enable", nil, nil)
 	return c
+}
+
+// trust installs an authority for who has home as home.
+func trust(t testing.TB, home, authority string) {
+	t.Helper()
+	certutil := tool(t, "certutil", "libnss3-tools")
+	db, file := filepath.Join(home, ".pki", "nssdb"), filepath.Join(home, "authority.pem")
+	if err := errors.Join(os.MkdirAll(db, 0o700), os.WriteFile(file, []byte(authority), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"-N", "--empty-password"}, {"-A", "-n", "school", "-t", "C,,", "-i", file}} {
+		if out, err := exec.Command(certutil, append(args, "-d", "sql:"+db)...).CombinedOutput(); err != nil {
+			t.Fatalf("certutil %v: %v\n%s", args, err, out)
+		}
+	}
 }
 
 // message is one of the protocol.

@@ -52,7 +52,9 @@ func (a *appliance) encrypted(cfg *config.Config) *listen.Encrypted {
 		return nil
 	}
 	e := cfg.Encrypted
-	return &listen.Encrypted{TLS: e.TLS, HTTPS: e.HTTPS, QUIC: e.QUIC, Certificate: a.box.Get, Ident: a.ident}
+	out := &listen.Encrypted{TLS: e.TLS, HTTPS: e.HTTPS, QUIC: e.QUIC, Certificate: a.box.Get, Ident: a.ident}
+	a.pageOverHTTPS(cfg, out)
+	return out
 }
 
 // ident is what a client calls itself in the server name that it asks for: the label below the box's name.

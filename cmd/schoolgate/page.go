@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"schoolgate/monitor/notice"
 	"schoolgate/monitor/record"
 	"schoolgate/resolver"
+	"schoolgate/resolver/certificate"
 	"schoolgate/resolver/listen"
 	"schoolgate/resolver/query"
 )
@@ -44,6 +46,33 @@ func (a *appliance) openPage(cfg *config.Config) error {
 	}
 	a.pageServer.Open()
 	return nil
+}
+
+// pageOverHTTPS has the page shown by HTTPS too: whoever asks for a refused name gets a certificate for it, which devices
+// believe that trust the authority of block pages, and any other the box's own.
+func (a *appliance) pageOverHTTPS(cfg *config.Config, e *listen.Encrypted) {
+	if len(cfg.Page.HTTP) > 0 {
+		e.Other = a.page
+	}
+	if !cfg.Page.HTTPS || len(e.HTTPS) == 0 {
+		return
+	}
+	pages, err := certificate.OpenPages(keysOf(cfg), buildTime(), func(name domain.Name, client netip.Addr) bool {
+		_, told := judged(a.resolver, client, name, time.Now())
+		return told.Blocked()
+	})
+	if err != nil {
+		a.pageErr = err
+		a.log.Error("the authority of block pages cannot be had, so there are none by HTTPS", "error", err)
+		return
+	}
+	e.PageCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		client, _ := netip.ParseAddrPort(hello.Conn.RemoteAddr().String())
+		if c, err := pages.Page(hello.ServerName, client.Addr().Unmap().WithZone("")); err == nil {
+			return c, nil
+		}
+		return a.box.Get(hello)
+	}
 }
 
 // judged is what holds for a name and a client now, and what the client may be told of it.
@@ -116,6 +145,12 @@ func (a *appliance) pageConditions(now time.Time) []monitor.Condition {
 		return nil
 	}
 	out := a.pageServer.Conditions(now)
+	if a.pageErr != nil {
+		out = append(out, monitor.Condition{
+			Code: "page.authority", Severity: monitor.Warning, Title: "There is no block page by HTTPS: its certificate authority cannot be read",
+			Hint: "The log of the process says why; without keys/page-authority.pem the box makes another at its next start, which devices must be given",
+		})
+	}
 	if n := a.asked.Load(); n > 0 {
 		out = append(out, monitor.Condition{
 			Code: "page.requests", Severity: monitor.Notice, Title: count(int(n), "request") + " from the block page wait for an answer",

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -15,17 +18,23 @@ import (
 	"github.com/miekg/dns"
 )
 
+// pagedSchool is a school with more lines of [page].
+type pagedSchool struct {
+	school
+	page string
+}
+
 // paged is a school with a block page and a list of the illegal tier, whose box is at b and its page at addr.
-func paged(t *testing.T, s school) (b *box, addr string) {
+func paged(t *testing.T, s pagedSchool) (b *box, addr string) {
 	t.Helper()
 	dir := t.TempDir()
 	s.children = `answer = "page"`
 	games := filepath.Join(dir, "games.txt")
-	if err := os.WriteFile(games, []byte("play.example\n"), 0o600); err != nil {
+	if err := os.WriteFile(games, []byte("play.example\nroblox.com\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.more += tierList("feed", "illegal", feedFile(t, dir, tierFeed)) + tierList("games", "gaming", games) +
-		"[page]\nhttp = [\"127.0.0.1:0\"]\nlead = \"Mrs Example\"\ncontact = [\"mailto:office@school.example\"]\n[[devices]]\nname = \"Tablet 7\"\nip = \"127.30.0.7\"\n"
+		"[page]\nhttp = [\"127.0.0.1:0\"]\n" + s.page + "lead = \"Mrs Example\"\ncontact = [\"mailto:office@school.example\"]\n[[devices]]\nname = \"Tablet 7\"\nip = \"127.30.0.7\"\n"
 	b = startBox(t, s.write(t, dir))
 	where := regexp.MustCompile(`block page\s+(\S+)`).FindStringSubmatch(b.stdout.String())
 	if where == nil {
@@ -72,8 +81,8 @@ func TestBlockPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(sink.stop)
-	b, addr := paged(t, school{upstream: serveDNS(t, tierUpstream), alerts: fmt.Sprintf(
-		"dsl = [\"dsl@school.example\"]\ntechnical = [\"it@school.example\"]\n[alerts.smtp]\nhost = \"127.0.0.1\"\nport = %d\ntls = \"none\"\nfrom = \"box@school.example\"", sink.addr.Port())})
+	b, addr := paged(t, pagedSchool{school: school{upstream: serveDNS(t, tierUpstream), alerts: fmt.Sprintf(
+		"dsl = [\"dsl@school.example\"]\ntechnical = [\"it@school.example\"]\n[alerts.smtp]\nhost = \"127.0.0.1\"\nport = %d\ntls = \"none\"\nfrom = \"box@school.example\"", sink.addr.Port())}})
 
 	// A refused name leads the group to the box; other types and families lead nowhere.
 	for name, want := range map[string]string{"roblox.com": "127.0.0.1", "listed-site.example": "127.0.0.1", "www.pornhub.com": "127.0.0.1"} {
@@ -209,8 +218,8 @@ func TestBlockPagePortTaken(t *testing.T) {
 func TestBlockPageInBrowser(t *testing.T) {
 	t.Parallel()
 	tool(t, "chromium", "chromium")
-	b, addr := paged(t, school{upstream: serveDNS(t, tierUpstream)})
-	c := openChromium(t, "--host-resolver-rules=MAP * "+addr)
+	b, addr := paged(t, pagedSchool{school: school{upstream: serveDNS(t, tierUpstream)}})
+	c := openChromium(t, "", "--host-resolver-rules=MAP * "+addr)
 	seen := map[string]bool{}
 	for _, s := range []struct {
 		width, height int
@@ -262,4 +271,78 @@ func TestBlockPageInBrowser(t *testing.T) {
 	if complaint := regexp.MustCompile(`(?m)^.*(Content Security Policy|CONSOLE).*$`).FindString(c.console.String()); complaint != "" {
 		t.Errorf("the browser complains: %s", complaint)
 	}
+}
+
+// TestBlockPageOverHTTPS: devices that trust the authority of block pages see the page for a refused site by HTTPS, a well-known
+// one too, and no certificate for any other name, nor for a device that may have the site.
+func TestBlockPageOverHTTPS(t *testing.T) {
+	t.Parallel()
+	b, _ := paged(t, pagedSchool{page: "https = true\n", school: school{
+		upstream: serveDNS(t, tierUpstream), more: "[encrypted]\nname = \"dns.school.example\"\nhttps = [\"127.0.0.1:0\"]\n",
+	}})
+	where := regexp.MustCompile(`HTTPS\s+(127\.0\.0\.1:\d+)`).FindStringSubmatch(b.stdout.String())
+	if where == nil {
+		t.Fatalf("no HTTPS in %q", b.stdout.String())
+	}
+	authority, own := b.schoolgate("certificate", "export", "--page"), b.schoolgate("certificate", "export")
+	get := func(from, authority, host string) (int, string, error) {
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM([]byte(authority)) {
+			t.Fatalf("no authority in %q", authority)
+		}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c := http.Client{Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true, ForceAttemptHTTP2: true,
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return d.DialContext(ctx, network, where[1])
+			},
+		}}
+		resp, err := c.Get("https://" + host + "/")
+		if err != nil {
+			return 0, "", err
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(text), err
+	}
+	for _, host := range []string{"play.example", "listed-site.example", "www.pornhub.com"} {
+		if status, text, err := get("127.30.0.7", authority, host); err != nil || status != 403 || !strings.Contains(text, "This page is closed") {
+			t.Errorf("%s: %d %v\n%s", host, status, err, text)
+		}
+	}
+	for _, tt := range []struct{ from, authority, host string }{
+		{"127.30.0.7", authority, "www.lesson.example"}, {"127.31.0.7", authority, "play.example"}, {"127.30.0.7", own, "play.example"},
+	} {
+		if _, _, err := get(tt.from, tt.authority, tt.host); err == nil {
+			t.Errorf("%s has a certificate for %s", tt.host, tt.from)
+		}
+	}
+	if status, _, err := get("127.30.0.7", own, "dns.school.example"); err != nil || status != 404 {
+		t.Errorf("the box itself: %d %v", status, err)
+	}
+
+	t.Run("browser", func(t *testing.T) {
+		rules := "--host-resolver-rules=MAP * " + where[1]
+		c := openChromium(t, authority, rules)
+		for _, host := range []string{"play.example", "roblox.com"} { // the latter by HTTPS alone, as browsers know
+			if problem := c.open("https://" + host + "/"); problem != "" {
+				t.Fatalf("%s: %s", host, problem)
+			}
+			if text := c.eval("document.body.innerText"); !strings.Contains(text, "closed games") {
+				t.Errorf("%s:\n%s", host, text)
+			}
+		}
+		c.open("https://play.example" + askAt)
+		c.eval(`document.forms[0].elements.name.value = "Ms Secure", document.forms[0].elements.why.value = "maths", document.forms[0].querySelector("button").click()`)
+		c.wait("Page.loadEventFired")
+		if out := b.schoolgate("requests"); !strings.Contains(out, "Ms Secure (teacher)") {
+			t.Errorf("%s\n%s", c.eval("document.body.innerText"), out)
+		}
+		if problem := c.open("https://www.lesson.example/"); problem != "net::ERR_CERT_COMMON_NAME_INVALID" && problem != "net::ERR_CERT_AUTHORITY_INVALID" {
+			t.Errorf("a site that is not refused: %q", problem)
+		}
+		if problem := openChromium(t, "", rules).open("https://play.example/"); problem != "net::ERR_CERT_AUTHORITY_INVALID" {
+			t.Errorf("without the authority: %q", problem)
+		}
+	})
 }

@@ -74,6 +74,7 @@ type appliance struct {
 	pages      *health.Server   // nil when none are served
 	page       *notice.Handler
 	pageServer *notice.Server
+	pageErr    error        // why there is no page by HTTPS
 	asked      atomic.Int64 // requests from the block page that wait for an answer
 
 	cfg     atomic.Pointer[config.Config] // in force
