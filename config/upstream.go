@@ -49,14 +49,20 @@ func (u *Upstream) Equal(o *Upstream) bool {
 		u.Timeout == o.Timeout && slices.Equal(u.BlockedAnswers, o.BlockedAnswers)
 }
 
-// providers are the filtering providers among the servers, by ID.
+// Alike says whether the servers of both filter alike: then what those of one have answered may be kept.
+func (u *Upstream) Alike(o *Upstream) bool {
+	return slices.Equal(u.providers(), o.providers()) && slices.Equal(u.BlockedAnswers, o.BlockedAnswers)
+}
+
+// providers are the filtering providers among the servers, by ID, in order.
 func (u *Upstream) providers() (ids []string) {
 	servers, _ := u.Asked()
 	for _, s := range servers {
-		if p, ok := provider.ByAddr(s.Addr.Addr()); ok {
+		if p, ok := provider.ByAddr(s.Addr.Addr()); ok && !slices.Contains(ids, p.ID) {
 			ids = append(ids, p.ID)
 		}
 	}
+	slices.Sort(ids)
 	return ids
 }
 

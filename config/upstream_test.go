@@ -96,3 +96,28 @@ func TestZoneNames(t *testing.T) {
 		t.Errorf("%d zones", n)
 	}
 }
+
+func TestAlike(t *testing.T) {
+	server := func(text string) (s Server) {
+		if err := s.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	quad9 := Upstream{Servers: []Server{server("tls://9.9.9.9#dns.quad9.net")}}
+	for _, tt := range []struct {
+		other Upstream
+		want  bool
+	}{
+		{quad9, true},
+		{Upstream{Preset: "quad9"}, true},
+		{Upstream{Servers: []Server{server("9.9.9.9"), server("192.0.2.1")}}, true},
+		{Upstream{Servers: []Server{server("192.0.2.1")}}, false},
+		{Upstream{Preset: "cleanbrowsing-family"}, false},
+		{Upstream{Servers: quad9.Servers, BlockedAnswers: []netip.Addr{netip.MustParseAddr("192.0.2.80")}}, false},
+	} {
+		if got := quad9.Alike(&tt.other); got != tt.want {
+			t.Errorf("%+v is alike: %v", tt.other, got)
+		}
+	}
+}

@@ -181,7 +181,7 @@ func tableWriter(out io.Writer, loc *time.Location) rows {
 				fmt.Fprintln(w, "TIME\tDEVICE\tGROUP\tNAME\tTYPE\tVERDICT\tCATEGORY\tLIST\tANSWER")
 			}
 			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s, %s\n", r.Time.In(loc).Format(time.DateTime), r.Device, r.Group,
-				r.Name, typeName(r.Type), r.Action, dash(r.Category), listWords(r), rcodeName(r.RCode), r.Source)
+				r.Name, typeName(r.Type), r.Action, dash(kindWord(r)), listWords(r), rcodeName(r.RCode), r.Source)
 			return err
 		},
 		flush: w.Flush,
@@ -224,6 +224,12 @@ func inert(cell string) string {
 		return "'" + cell
 	}
 	return cell
+}
+
+// kindWord is the category that decided, or what was found in the upstream's reply.
+func kindWord(r record.Row) string {
+	v := query.Verdict{Category: r.Category, Rule: r.Rule}
+	return v.Kind()
 }
 
 // listWords is the list that decided, and what of the question it decided on when that was not the name asked for.

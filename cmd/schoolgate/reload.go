@@ -72,8 +72,8 @@ func (a *appliance) reload(ctx context.Context) {
 	next.Store.Path, next.Store.Flush = old.Store.Path, old.Store.Flush
 	stand := *a.standing.Load()
 	inForce := overlaid(next, &stand)
-	ask := asking
-	if !old.Upstream.Equal(&next.Upstream) || !slices.EqualFunc(old.Forward, next.Forward, config.Forward.Equal) || !old.DNSSEC.Equal(&next.DNSSEC) {
+	ask, sameZones := asking, slices.EqualFunc(old.Forward, next.Forward, config.Forward.Equal)
+	if !old.Upstream.Equal(&next.Upstream) || !sameZones || !old.DNSSEC.Equal(&next.DNSSEC) {
 		ask = a.ask(next)
 	}
 	state, err := a.state(inForce, a.set, a.tier, ask)
@@ -90,8 +90,8 @@ func (a *appliance) reload(ctx context.Context) {
 	a.standing.Store(&stand)
 	a.asking.Store(ask)
 	a.resolver.Swap(state)
-	if !old.DNSSEC.Equal(&next.DNSSEC) {
-		a.cache.Flush() // what was not validated, or was refused
+	if !sameZones || !old.Upstream.Alike(&next.Upstream) || !old.DNSSEC.Equal(&next.DNSSEC) {
+		a.cache.Flush() // what others said of these names, or nobody validated
 	}
 	a.guard(next)
 	a.reloadBox(next)
