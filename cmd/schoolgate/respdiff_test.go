@@ -17,6 +17,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/miekg/dns"
+	"golang.org/x/net/publicsuffix"
 )
 
 // TestRespdiff asks this program and Unbound the same questions, with the same upstream behind both, and explains each
@@ -280,9 +281,16 @@ func records(section []dns.RR) map[string]uint32 {
 	return set
 }
 
+// isTLD says whether a single label is a top-level domain.
+func isTLD(name string) bool {
+	_, known := publicsuffix.PublicSuffix(strings.ToLower(strings.TrimSuffix(name, ".")))
+	return known
+}
+
 // specialZones are those that either program answers itself.
 func specialZones() []string {
-	zones := strings.Fields("localhost. local. invalid. test. onion. alt. home.arpa. internal. 10.in-addr.arpa. 168.192.in-addr.arpa. 254.169.in-addr.arpa. " +
+	zones := strings.Fields("localhost. local. invalid. test. onion. alt. home.arpa. internal. intranet. private. corp. home. lan. localdomain. " +
+		"service.arpa. 6tisch.arpa. eap.arpa. eap-noob.arpa. empty.as112.arpa. 0.f.f.f.3.ip6.arpa. 10.in-addr.arpa. 168.192.in-addr.arpa. 254.169.in-addr.arpa. " +
 		"0.in-addr.arpa. 127.in-addr.arpa. 2.0.192.in-addr.arpa. 100.51.198.in-addr.arpa. 113.0.203.in-addr.arpa. 255.255.255.255.in-addr.arpa. " +
 		"d.f.ip6.arpa. 8.e.f.ip6.arpa. 9.e.f.ip6.arpa. a.e.f.ip6.arpa. b.e.f.ip6.arpa. 8.b.d.0.1.0.0.2.ip6.arpa.")
 	for i := range 16 {
@@ -306,7 +314,9 @@ func (p *pair) class() string {
 	case p.q.Qtype == dns.TypeANY && len(p.ours.Answer) == 1 && p.ours.Answer[0].Header().Rrtype == dns.TypeHINFO:
 		return "ANY is answered as RFC 8482 has it"
 	case slices.ContainsFunc(specialZones(), func(zone string) bool { return inZone(strings.ToLower(p.q.Name), zone) }):
-		return "names of this network, for which Unbound says that it has authority"
+		return "names of this network, of which Unbound passes some on, or says otherwise that there is nothing"
+	case dns.CountLabel(p.q.Name) == 1 && !isTLD(p.q.Name) && p.ours.Authoritative && p.ours.Rcode == dns.RcodeNameError:
+		return "single labels that are no top-level domain"
 	case p.q.Qtype == dns.TypeCNAME && len(p.theirs.Answer) == 2 && p.theirs.Answer[0].Header().Rrtype == dns.TypeDNAME && p.theirs.Answer[1].Header().Ttl == 0:
 		return "an alias that Unbound makes of a DNAME that it has"
 	case code == 15 && strings.HasPrefix(text, "Schoolgate:"):
