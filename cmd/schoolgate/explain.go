@@ -240,7 +240,7 @@ func (x *explanation) print(w io.Writer, loc *time.Location) error {
 		fmt.Fprintln(&b, exemptLine)
 	}
 	if x.Verdict == query.Allow.String() {
-		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME): schoolgate log shows that.\n")
+		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME), or by the upstream itself: schoolgate log shows that.\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

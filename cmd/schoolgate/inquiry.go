@@ -257,7 +257,7 @@ func (q *inquiry) print(out io.Writer) error {
 		fmt.Fprintln(&b, a)
 	}
 	if allowed {
-		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME): schoolgate log shows that.\n")
+		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME), or by the upstream itself: schoolgate log shows that.\n")
 	}
 	b.WriteString("Step by step for one group: schoolgate explain --group GROUP " + q.Name + "\n")
 	_, err := io.WriteString(out, b.String())

@@ -66,7 +66,7 @@ func (a *appliance) label(cfg *config.Config) {
 
 func (a *appliance) meterUpstreams() (out []metrics.Upstream) {
 	for _, s := range a.asking.Load().Status() {
-		out = append(out, metrics.Upstream{Server: s.Address, Up: s.Healthy, RTT: s.RTT, Queries: s.Queries, Failures: s.Failures})
+		out = append(out, metrics.Upstream{Server: s.Address, Forward: s.Forward, Up: s.Healthy, RTT: s.RTT, Queries: s.Queries, Failures: s.Failures})
 	}
 	return out
 }

@@ -45,9 +45,9 @@ func testSources() Sources {
 		Guard: func() Guard {
 			return Guard{Limited: []Limited{{"client", 3}, {"spare", 4}}, OutsideAsked: 5, OutsideClosed: 6, Sessions: 7}
 		},
-		Panics:  func() uint64 { return 0 },
-		Page:    func() map[string]uint64 { return map[string]uint64{"closed": 3} },
-		Config:  func() Config { return Config{OK: true, Loaded: noon} },
+		Panics: func() uint64 { return 0 },
+		Page:   func() map[string]uint64 { return map[string]uint64{"closed": 3} },
+		Config: func() Config { return Config{OK: true, Loaded: noon} },
 		Conditions: func(time.Time) []monitor.Condition {
 			c := monitor.Condition{Code: "lists.stale", Severity: monitor.Warning}
 			return []monitor.Condition{c, c, {Code: "upstream.down", Severity: monitor.Critical}}
@@ -152,8 +152,8 @@ func TestDone(t *testing.T) {
 func TestSources(t *testing.T) {
 	got := scrape(t, testMetrics(1))
 	for _, want := range []string{
-		`schoolgate_cache_evictions_total 6`, `schoolgate_upstream_up{server="tls://192.0.2.1:853"} 1`,
-		`schoolgate_upstream_up{server="udp://192.0.2.2:53"} 0`, `schoolgate_upstream_rtt_seconds{server="tls://192.0.2.1:853"} 0.012`,
+		`schoolgate_cache_evictions_total 6`, `schoolgate_upstream_up{forward="",server="tls://192.0.2.1:853"} 1`,
+		`schoolgate_upstream_up{forward="",server="udp://192.0.2.2:53"} 0`, `schoolgate_upstream_rtt_seconds{forward="",server="tls://192.0.2.1:853"} 0.012`,
 		`schoolgate_list_entries{list="adult"} 100`, `schoolgate_list_problems 1`, `schoolgate_journal_dropped_rows_total 1`,
 		`schoolgate_alerts_opened_total{kind="illegal"} 2`, `schoolgate_outbox_unsent 1`, `schoolgate_listen_dropped_total 7`,
 		`schoolgate_config_last_reload_successful 1`, `schoolgate_health_conditions{severity="warning"} 2`,

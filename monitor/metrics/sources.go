@@ -37,6 +37,7 @@ type Cache struct {
 // Upstream is one configured server.
 type Upstream struct {
 	Server            string // as configured
+	Forward           string // of which forwarding it is; "" for none
 	Up                bool
 	RTT               time.Duration // 0: not known yet
 	Queries, Failures uint64
@@ -119,11 +120,11 @@ func (c *sourceCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Upstreams != nil {
 		for _, u := range s.Upstreams() {
-			e.put(upstreamUp, truth(u.Up), u.Server)
-			e.put(upstreamQueries, float64(u.Queries), u.Server)
-			e.put(upstreamFailures, float64(u.Failures), u.Server)
+			e.put(upstreamUp, truth(u.Up), u.Server, u.Forward)
+			e.put(upstreamQueries, float64(u.Queries), u.Server, u.Forward)
+			e.put(upstreamFailures, float64(u.Failures), u.Server, u.Forward)
 			if u.RTT > 0 {
-				e.put(upstreamRTT, u.RTT.Seconds(), u.Server)
+				e.put(upstreamRTT, u.RTT.Seconds(), u.Server, u.Forward)
 			}
 		}
 	}

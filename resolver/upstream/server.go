@@ -50,9 +50,7 @@ type way interface {
 
 func newServer(p *Pool, conf config.Server, timeout time.Duration) *server {
 	s := &server{pool: p, conf: conf, timeout: timeout, rest: firstRest}
-	shown := conf
-	shown.Path, shown.Pins = "", "" // a path can be what tells one customer of a provider from others
-	s.address = shown.String()
+	s.address = shown(conf)
 	s.ports.server = s
 	switch conf.Kind {
 	case config.ServerUDP:
@@ -66,6 +64,12 @@ func newServer(p *Pool, conf config.Server, timeout time.Duration) *server {
 		s.way = newQuick(s)
 	}
 	return s
+}
+
+// shown is a server for people, without the path, which can be what tells one customer of a provider from others.
+func shown(conf config.Server) string {
+	conf.Path, conf.Pins = "", ""
+	return conf.String()
 }
 
 // ask makes one attempt, or goes on with one, and takes note of how it went. A panic becomes an error here, since this

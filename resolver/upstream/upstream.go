@@ -84,6 +84,9 @@ func New(cfg config.Upstream, log *slog.Logger) *Pool {
 	for i, conf := range slices.Concat(servers, fallback) {
 		s := newServer(p, conf, min(timeout, maxBudget))
 		s.fallback = i >= len(servers)
+		for n := 2; slices.ContainsFunc(p.servers, func(o *server) bool { return o.address == s.address }); n++ {
+			s.address = fmt.Sprintf("%s (%d)", shown(conf), n) // they differ by what is not shown
+		}
 		s.refusal = refusalOf(conf, cfg.BlockedAnswers)
 		p.servers = append(p.servers, s)
 	}

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 	"github.com/quic-go/quic-go"
 
@@ -659,5 +660,20 @@ func TestPoolEndsWithQuestionsUnderWay(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// TestServersAreTold: two servers that differ by a path alone have names of their own, and neither shows the path.
+func TestServersAreTold(t *testing.T) {
+	a := config.Server{Kind: config.ServerHTTPS, Addr: netip.MustParseAddrPort("192.0.2.1:443"), Name: "dns.example", Path: "/one"}
+	b, c := a, a
+	b.Path, c.Path = "/two", "/three"
+	var got []string
+	for _, s := range pool(t, time.Second, a, b, c).Status() {
+		got = append(got, s.Address)
+	}
+	want := []string{"https://192.0.2.1:443#dns.example", "https://192.0.2.1:443#dns.example (2)", "https://192.0.2.1:443#dns.example (3)"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
