@@ -83,6 +83,7 @@ func e2eLists(t *testing.T, data string, o *oracle) string {
 		return name
 	})
 	o.safe = o.held["safe"]
+	o.addFile(t, "unsafe search", "../../resolver/policy/unsteerable.txt", func(line string) string { name, _, _ := strings.Cut(line, " "); return name })
 	o.groups["children"] = oracleGroup{blocks: []string{"hate", "pornography", "gambling", "social-media", "gaming"}, safe: true}
 	o.groups["staff"] = oracleGroup{blocks: []string{"hate", "pornography"}}
 	o.groups["guests"] = oracleGroup{blocks: []string{"hate", "pornography", "gambling"}}
@@ -220,7 +221,7 @@ func observed(reply *dns.Msg) string {
 		}
 	}
 	if len(reply.Answer) > 0 {
-		if c, ok := reply.Answer[0].(*dns.CNAME); ok && regexp.MustCompile(`^(forcesafesearch|strict|safe|restrict|safesearch|strict-safe-search)\.`).MatchString(c.Target) {
+		if c, ok := reply.Answer[0].(*dns.CNAME); ok && regexp.MustCompile(`^(forcesafesearch|strict|safe|restrict|safesearch|strict-safe-search|familysearch|forcesafe)\.`).MatchString(c.Target) {
 			return "rewritten"
 		}
 	}

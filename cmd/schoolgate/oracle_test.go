@@ -149,9 +149,8 @@ func (o *oracle) holds(category, name string) bool {
 }
 
 var (
-	canaries   = regexp.MustCompile(`^(use-application-dns\.net|mask(-h2|-canary)?\.icloud\.com|dns-tunnel-check\.googlezip\.net|(.+\.)?resolver\.arpa|_esni\..+)$`)
-	unsafe     = regexp.MustCompile(`^(ipv[46]\.google\.com|(html|lite)\.duckduckgo\.com|(.+\.)?(search\.brave\.com|search\.yahoo\.com|qwant\.com|startpage\.com|yandex\.(com|ru)|ya\.ru|baidu\.com|searx\.be|mojeek\.com))$`)
-	safeNames  = regexp.MustCompile(`^((www|cn)\.bing\.com|edgeservices\.bing\.com|((www|start)\.)?duckduckgo\.com|www\.ecosia\.org|pixabay\.com)$`)
+	canaries   = regexp.MustCompile(`^(use-application-dns\.net|mask(-h2|-canary|-api)?\.icloud\.com|doh\.dns\.apple\.com|dns-tunnel-check\.googlezip\.net|(.+\.)?resolver\.arpa|_esni\..+)$`)
+	safeNames  = regexp.MustCompile(`^(((www|cn|edgeservices|global|m|www[234]|[a-z][a-z])\.)?bing\.com|((www|start)\.)?duckduckgo\.com|www\.ecosia\.org|pixabay\.com|search\.brave\.com|(ipv[46]|encrypted)\.google\.com|(www\.)?(ya\.ru|yandex\.(az|by|co\.il|com(\.(am|ge|ru|tr|ua))?|de|ee|eu|fi|fr|kz|lt|lv|md|net|org|pl|ru|tj|tm|ua|uz)))$`)
 	safeTubes  = regexp.MustCompile(`^((www|m)\.youtube\.com|youtubei?\.googleapis\.com|www\.youtube-nocookie\.com)$`)
 	ownTopic   = regexp.MustCompile(`^((.+\.)?(local|localhost|onion|invalid|internal|home\.arpa)|(.+\.)?(10|127|168\.192|254\.169|(1[6-9]|2[0-9]|3[01])\.172)\.in-addr\.arpa|(.+\.)?(d\.f|[89ab]\.e\.f)\.ip6\.arpa)$`)
 	cloakNames = "tracker.stake.com"
@@ -178,10 +177,10 @@ func (o *oracle) judge(group, name string) (verdict, category string) {
 	if canaries.MatchString(name) {
 		return "blocked", ""
 	}
-	if g.safe && unsafe.MatchString(name) {
+	if g.safe && o.holds("unsafe search", name) {
 		return "blocked", ""
 	}
-	if g.safe && (o.safe[name] || safeNames.MatchString(name) || safeTubes.MatchString(name)) {
+	if g.safe && (o.safe[name] || o.safe[strings.Replace(name, "images.google.", "www.google.", 1)] || safeNames.MatchString(name) || safeTubes.MatchString(name)) {
 		return "rewritten", ""
 	}
 	if strings.HasPrefix(name, "cdn.") && !ownTopic.MatchString(name) { // the stand-in for the Internet makes it an alias
