@@ -123,7 +123,7 @@ func TestFormsOfReasons(t *testing.T) {
 		"greatest": NewOffice(strings.Repeat(`"`, 100), []string{"mailto:" + strings.Repeat("a", 93), "mailto:" + strings.Repeat("b", 93), "mailto:" + strings.Repeat("c", 93)}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			reasons := []wire.EDE{blocked, stopped, unapproved, unsafe, bypass, filtered, rebinding}
+			reasons := []wire.EDE{blocked, stopped, unapproved, unsafe, bypass, filtered, rebinding, lookalike}
 			for _, e := range byCategory {
 				reasons = append(reasons, e)
 			}
@@ -240,5 +240,81 @@ func TestNoOracle(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOwnPage: a group that is led to the box's own page gets the addresses at which it reaches the box, and the usual refusal
+// while there are none.
+func TestOwnPage(t *testing.T) {
+	b := newBox(t)
+	cfg := config.Default()
+	cfg.Groups = []config.Group{{Name: "children", Deny: []domain.Name{"games.example"}, Internet: true, Answer: config.Answer{Kind: config.AnswerPage}}}
+	s := *b.State()
+	p, err := policy.Compile(cfg, s.Lists, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Policy = p
+	v4, v6 := netip.MustParseAddr("192.0.2.80"), netip.MustParseAddr("2001:db8::80")
+	for _, tt := range []struct {
+		name    string
+		page    func(netip.Addr) (v4, v6 netip.Addr)
+		rcode   int
+		a, aaaa string
+	}{
+		{"both", func(netip.Addr) (netip.Addr, netip.Addr) { return v4, v6 }, dns.RcodeSuccess, "192.0.2.80", "2001:db8::80"},
+		{"one", func(netip.Addr) (netip.Addr, netip.Addr) { return netip.Addr{}, v6 }, dns.RcodeSuccess, "", "2001:db8::80"},
+		{"none", func(netip.Addr) (netip.Addr, netip.Addr) { return netip.Addr{}, netip.Addr{} }, dns.RcodeNameError, "", ""},
+		{"no page", nil, dns.RcodeNameError, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := s
+			s.Page = tt.page
+			b.Swap(&s)
+			for qtype, want := range map[uint16]string{dns.TypeA: tt.a, dns.TypeAAAA: tt.aaaa, dns.TypeHTTPS: ""} {
+				reply, _ := b.ask(t, child, question("games.example.", qtype))
+				got := ""
+				for _, rr := range reply.Answer {
+					got = rr.String()[strings.LastIndex(rr.String(), "\t")+1:]
+				}
+				if got != want || reply.Rcode != tt.rcode {
+					t.Errorf("%s: %q, wants %q: %v", dns.TypeToString[qtype], got, want, reply)
+				}
+			}
+		})
+	}
+}
+
+// TestJudge says of a name and a client what asking would say, also of what a cached answer leads to, and asks nobody.
+func TestJudge(t *testing.T) {
+	b := newBox(t)
+	for _, name := range []string{"cloaked.example.", "worse.example."} {
+		b.ask(t, child, question(name, dns.TypeA))
+	}
+	asked := b.asked.Load()
+	for _, tt := range []struct {
+		client string
+		name   domain.Name
+		rule   query.Rule
+		told   query.Verdict
+	}{
+		{child, "games.example", query.Category, query.Verdict{Action: query.Block, Rule: query.Category, Category: config.Gaming}},
+		{teacher, "games.example", query.Default, query.Verdict{}},
+		{teacher, "illegal.example", query.Illegal, query.Verdict{Action: query.Block, Rule: query.OwnBlock}},
+		{child, "cloaked.example", query.Category, query.Verdict{Action: query.Block, Rule: query.Category, Category: config.Gaming}},
+		{teacher, "cloaked.example", query.Default, query.Verdict{}},
+		{teacher, "worse.example", query.Illegal, query.Verdict{Action: query.Block, Rule: query.OwnBlock}},
+		{child, "unknown.example", query.Default, query.Verdict{}},
+	} {
+		q := &query.Query{Start: b.now, Client: query.Client{Addr: netip.MustParseAddr(tt.client)}}
+		if err := q.Question.Name.SetName(tt.name); err != nil {
+			t.Fatal(err)
+		}
+		if told := b.Judge(q); told != tt.told || q.Verdict.Rule != tt.rule || q.Client.Device != "device" {
+			t.Errorf("%s for %s: told %+v, rule %v", tt.name, tt.client, told, q.Verdict.Rule)
+		}
+	}
+	if n := b.asked.Load(); n != asked {
+		t.Errorf("%d questions went upstream", n-asked)
 	}
 }

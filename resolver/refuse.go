@@ -21,6 +21,7 @@ var (
 	bypass      = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: devices here use this resolver"}
 	filtered    = wire.EDE{Code: wire.EDEFiltered, Text: "Schoolgate: refused by the filter of the upstream server"}
 	rebinding   = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: this public name leads into the local network"}
+	lookalike   = wire.EDE{Code: wire.EDEBlocked, Text: "Schoolgate: this name looks like that of a blocked site"}
 	staleDenial = wire.EDE{Code: wire.EDEStaleNXDomain, Text: "Schoolgate: no upstream answers, this is an earlier answer"}
 	staleAnswer = wire.EDE{Code: wire.EDEStale, Text: "Schoolgate: no upstream answers, this is an earlier answer"}
 	unreachable = wire.EDE{Code: wire.EDENetwork, Text: "Schoolgate: no upstream server answers"}
@@ -55,11 +56,13 @@ func reason(v *query.Verdict) wire.EDE {
 		return filtered
 	case query.Rebinding:
 		return rebinding
+	case query.Lookalike:
+		return lookalike
 	case query.Category:
 		if e, ok := byCategory[v.Category]; ok {
 			return e
 		}
-	case query.Default, query.OwnBlock, query.OwnAllow, query.SchoolsPack, query.IllegalURL, query.LocalName:
+	case query.Default, query.Illegal, query.OwnBlock, query.OwnAllow, query.SchoolsPack, query.IllegalURL, query.LocalName:
 	}
 	return blocked
 }

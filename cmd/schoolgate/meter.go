@@ -88,9 +88,14 @@ func (a *appliance) meterGuard() metrics.Guard {
 	s := a.server.Stats()
 	return metrics.Guard{
 		Limited: []metrics.Limited{
-			{Limit: "client", Count: s.Limited.Client}, {Limit: "lost", Count: s.Limited.Lost}, {Limit: "stream", Count: s.Limited.Stream},
-			{Limit: "network", Count: s.Limited.Network}, {Limit: "answers", Count: s.Limited.Answers}, {Limit: "spare", Count: s.Limited.Spare},
-			{Limit: "sessions", Count: s.TCPEnded}, {Limit: "client_sessions", Count: s.TCPRefused},
+			{Limit: "client", Count: s.Limited.Client},
+			{Limit: "lost", Count: s.Limited.Lost},
+			{Limit: "stream", Count: s.Limited.Stream},
+			{Limit: "network", Count: s.Limited.Network},
+			{Limit: "answers", Count: s.Limited.Answers},
+			{Limit: "spare", Count: s.Limited.Spare},
+			{Limit: "sessions", Count: s.TCPEnded},
+			{Limit: "client_sessions", Count: s.TCPRefused},
 		},
 		OutsideAsked: s.Outside.Questions, OutsideClosed: s.Outside.Connections, Sessions: s.TCPOpen,
 	}

@@ -69,7 +69,7 @@ func (s *Server) open(i int) net.Listener {
 	if addr.Addr().Is6() {
 		network = "tcp6"
 	}
-	l, err := net.Listen(network, addr.String())
+	l, err := new(net.ListenConfig).Listen(context.Background(), network, addr.String())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := &s.doors[i]
