@@ -154,8 +154,12 @@ func TestExampleWithoutComments(t *testing.T) {
 func TestRecommendedLacksAddressesAlone(t *testing.T) {
 	data := readFile(t, "../deploy/recommended.toml")
 	c, problems := Check(data, "recommended.toml")
-	onlyNobodyTold(t, problems)
-	filled := regexp.MustCompile(`(?m)^# (dsl|technical|host|user|password_file|from|\[alerts\.smtp\])`).ReplaceAll(data, []byte("$1"))
+	unknown := func(p Problem) bool { return p.Path == "encrypted.addresses" }
+	if !slices.ContainsFunc(problems, unknown) {
+		t.Error("nobody is told that the box's address is still to be written")
+	}
+	onlyNobodyTold(t, slices.DeleteFunc(problems, unknown))
+	filled := regexp.MustCompile(`(?m)^# (addresses|dsl|technical|host|user|password_file|from|\[alerts\.smtp\])`).ReplaceAll(data, []byte("$1"))
 	_, problems = Check(filled, "filled in")
 	for _, p := range problems {
 		if p.Path != "alerts.smtp.password_file" { // which is there while the service runs
