@@ -26,8 +26,11 @@ func (k *checker) signals() {
 		key string
 		on  bool
 	}{
-		{"firefox_doh", s.FirefoxDoH}, {"private_relay", s.PrivateRelay}, {"chrome_prefetch", s.ChromePrefetch},
-		{"designated_resolvers", s.DesignatedResolvers}, {"esni", s.ESNI},
+		{"firefox_doh", s.FirefoxDoH},
+		{"private_relay", s.PrivateRelay},
+		{"chrome_prefetch", s.ChromePrefetch},
+		{"designated_resolvers", s.DesignatedResolvers},
+		{"esni", s.ESNI},
 	} {
 		if !one.on {
 			k.warnf(child("signals", one.key), "leave it out; a group's allow = […] can open the names for that group alone",

@@ -55,8 +55,12 @@ func TestSteeredAnswer(t *testing.T) {
 			alias, "strict.bing.COM.\t600\tIN\tCNAME\tstrict.cdn.example.",
 			"strict.cdn.example.\t200\tIN\tA\t198.51.100.20", "strict.cdn.example.\t200\tIN\tA\t198.51.100.21",
 		}, nil, query.Upstream},
-		{dns.TypeAAAA, []string{alias, "strict.bing.COM.\t600\tIN\tCNAME\tstrict.cdn.example."},
-			[]string{"cdn.example.\t60\tIN\tSOA\tns.cdn.example. hostmaster.cdn.example. 1 7200 900 86400 60"}, query.Upstream},
+		{
+			dns.TypeAAAA,
+			[]string{alias, "strict.bing.COM.\t600\tIN\tCNAME\tstrict.cdn.example."},
+			[]string{"cdn.example.\t60\tIN\tSOA\tns.cdn.example. hostmaster.cdn.example. 1 7200 900 86400 60"},
+			query.Upstream,
+		},
 		{dns.TypeHTTPS, []string{alias}, []string{
 			"strict.bing.COM.\t300\tIN\tSOA\tblocked.schoolgate.invalid. hostmaster.blocked.schoolgate.invalid. 1 3600 600 604800 300",
 		}, query.Policy},

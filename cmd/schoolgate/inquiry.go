@@ -136,12 +136,14 @@ func (q *inquiry) entries(ctx context.Context) error {
 // advise says what can be done about it, as commands.
 func (q *inquiry) advise() {
 	blocked, open := []string(nil), []string(nil)
-	own, stopped, pages := false, false, false
+	own, stopped, pages, local := false, false, false, false
 	for _, g := range q.Groups {
 		switch {
 		case g.Rule == query.Illegal.String():
 			q.Advice = append(q.Advice, "The illegal tier holds it: it is refused to everyone, and nothing changes that.")
 			return
+		case g.Rule == query.LocalName.String():
+			local = true
 		case g.Rule == query.IllegalURL.String():
 			pages = true
 		case g.Verdict == query.Block.String():
@@ -161,6 +163,9 @@ func (q *inquiry) advise() {
 	}
 	if len(blocked) > 0 && own {
 		q.Advice = append(q.Advice, q.endBlock()...)
+	}
+	if local {
+		q.Advice = append(q.Advice, "It is a name of this network: [local] in the configuration says what is answered for it, and for whom.")
 	}
 	if pages {
 		q.Advice = append(q.Advice, "The illegal tier lists pages of this host: a group with illegal_urls = \"block\" is refused all of it, and no change touches that.")
