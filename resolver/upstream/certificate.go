@@ -20,7 +20,7 @@ func (s *server) tlsConfig(protocol string) *tls.Config {
 		NextProtos:         []string{protocol},
 		ClientSessionCache: tls.NewLRUClientSessionCache(maxPipes),
 		Time:               func() time.Time { return s.pool.Clock.Now() },
-		InsecureSkipVerify: true, // verify does it, for each connection, resumed ones too
+		InsecureSkipVerify: true, //nolint:gosec // verify does it, for each connection, resumed ones too
 		VerifyConnection:   s.verify,
 	}
 }
