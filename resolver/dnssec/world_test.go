@@ -237,6 +237,14 @@ func (w *world) broken() {
 		d.Digest = strings.Repeat("ab", 32)
 		return []dns.RR{d}
 	}
+	bad("weak-ds.example.", dns.ED25519).dsOf = func(k *dns.DNSKEY) []dns.RR { // SHA-1 does not count beside SHA-256 (RFC 4509)
+		d := k.ToDS(dns.SHA256)
+		d.Digest = strings.Repeat("cd", 32)
+		return []dns.RR{d, k.ToDS(dns.SHA1)}
+	}
+	for i := range 3 {
+		w.wants[len(w.wants)-1-i].differ = "RFC 4509 section 3: Unbound takes any DS, unless harden-algo-downgrade is on"
+	}
 	z = bad("stranger.nsec.", dns.ED25519) // signed with a key that is not published
 	z.signWith = []*pair{makePair(w.t, "stranger.nsec.", 256, dns.ED25519, 1)}
 	z = bad("revoked.example.", dns.ED25519)
