@@ -11,8 +11,11 @@ import (
 func BenchmarkExchange(b *testing.B) {
 	w := oneWorld()
 	for _, c := range []struct{ what, name string }{
-		{"ecdsa", "www.ecdsap256sha256-0.optout."}, {"rsa", "www.rsasha256-0.example."}, {"ed25519", "www.ed25519-0.nsec."},
-		{"unsigned", "www.plain.example."}, {"nothing-nsec3", "none.ecdsap256sha256-1.example."},
+		{"ecdsa", "www.ecdsap256sha256-0.optout."},
+		{"rsa", "www.rsasha256-0.example."},
+		{"ed25519", "www.ed25519-0.nsec."},
+		{"unsigned", "www.plain.example."},
+		{"nothing-nsec3", "none.ecdsap256sha256-1.example."},
 	} {
 		q := question(b, c.name, a)
 		for _, mode := range []string{"upstream", "zone-known", "all-new"} {

@@ -167,6 +167,54 @@ func TestClock(t *testing.T) {
 	check("www.expired.example.", wire.ServFail, false)
 }
 
+// TestAuthenticIsOurWord: what upstream calls authentic and nobody checked here is not, where answers are checked; the cache
+// takes it for proof that nothing is there.
+func TestAuthenticIsOurWord(t *testing.T) {
+	w := oneWorld()
+	for _, c := range []struct {
+		what string
+		typ  uint16
+		do   bool
+		lost bool // signatures do not come through
+		off  bool
+		ad   bool
+	}{
+		{what: "signatures asked for", typ: wire.TypeRRSIG, do: true},
+		{what: "everything asked for", typ: wire.TypeANY},
+		{what: "signatures lost on the way", typ: a, lost: true},
+		{what: "reported", typ: wire.TypeRRSIG, off: true, ad: true},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			o := w.options(t)
+			o.Enforce = !c.off
+			o.Upstream = func(ctx context.Context, q *wire.Question) (*wire.Reply, error) {
+				r, err := w.exchange(ctx, q)
+				if err != nil {
+					return nil, err
+				}
+				said := *r
+				if c.lost {
+					said = *r.Select(func(i int) bool { typ, _, _ := r.Record(i); return typ != wire.TypeRRSIG }, func(_ int, ttl uint32) uint32 { return ttl })
+				}
+				said.AD = true
+				return &said, nil
+			}
+			v := dnssec.New(o)
+			for range 2 { // the second knows whether signatures come through
+				q := question(t, "none.good.example.", c.typ)
+				q.DO = c.do
+				r, err := v.Exchange(t.Context(), q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.RCode != wire.NXDomain || r.AD != c.ad {
+					t.Errorf("rcode %d, AD %v", r.RCode, r.AD)
+				}
+			}
+		})
+	}
+}
+
 // TestPath: a school must not lose its names because its provider leaves out signatures.
 func TestPath(t *testing.T) {
 	w := oneWorld()

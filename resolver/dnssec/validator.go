@@ -101,7 +101,7 @@ func (v *Validator) Exchange(ctx context.Context, q *wire.Question) (*wire.Reply
 		if err != nil {
 			return nil, err
 		}
-		return v.unjudged(reply, q, reply.AD && !ours && !q.CD), nil
+		return v.unjudged(reply, q, reply.AD && !ours && !q.CD && !v.Enforce), nil // anybody on the way can set it
 	}
 	ask := *q
 	ask.EDNS, ask.DO, ask.CD = true, true, v.Enforce
