@@ -118,7 +118,10 @@ type chain struct {
 	EDE      uint16      `json:"extended_error,omitempty"` // RFC 8914
 	Upstream string      `json:"upstream"`                 // response code
 	Mode     string      `json:"mode"`
+	Enforced bool        `json:"enforced"` // what fails is refused: the mode says so, and signatures come through
 	Steps    []chainStep `json:"steps"`
+
+	stripped string // why DNSSEC does not come through from upstream; "": it does
 }
 
 type chainStep struct {
@@ -169,6 +172,9 @@ func runDNSSEC(ctx context.Context, c *call) error {
 	for _, s := range steps {
 		x.Steps = append(x.Steps, chainStep(s))
 	}
+	_, _ = ask.validator.Exchange(ctx, &q) // which looks whether signatures come through, as for devices
+	state := ask.validator.State()
+	x.Enforced, x.stripped = state.Enforced, state.Why
 	if *asJSON {
 		return json.NewEncoder(c.stdout).Encode(x)
 	}
@@ -188,8 +194,10 @@ func (x *chain) print(w io.Writer) error {
 		fmt.Fprintf(&b, "Why: %s.\n", x.Why)
 	}
 	switch {
-	case refused && x.Mode == config.ValidationEnforce.String():
+	case refused && x.Enforced:
 		fmt.Fprintf(&b, "Devices get SERVFAIL. Where its owner is known to have broken it: dnssec.negative_trust_anchors = [\"%s until DATE\"]\n", x.Name)
+	case refused && x.Mode == config.ValidationEnforce.String():
+		fmt.Fprintf(&b, "Devices get the answer all the same, since DNSSEC does not come through from upstream: %s.\n", x.stripped)
 	case refused:
 		fmt.Fprintf(&b, "Devices get the answer all the same: dnssec.mode is %s.\n", x.Mode)
 	}

@@ -35,6 +35,7 @@ type explanation struct {
 	Wrapped  bool          `json:"wrapped,omitempty"` // a name that this one carries decided
 	Exempt   bool          `json:"exempt_target,omitempty"`
 	Like     string        `json:"looks_like,omitempty"` // a well-known name that is blocked
+	Forward  string        `json:"forward,omitempty"`    // the forwarding of the zone that it is in
 	Steps    []explainStep `json:"steps"`
 }
 
@@ -105,7 +106,7 @@ func runExplain(ctx context.Context, c *call) error {
 		}
 		return all.print(c.stdout)
 	}
-	x, err := explain(p, set, name, who, when)
+	x, err := explain(p, cfg, set, name, who, when)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func clientOf(cfg *config.Config, client, group string) (query.Client, error) {
 	return c, nil
 }
 
-func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.Client, at time.Time) (*explanation, error) {
+func explain(p *policy.Policy, cfg *config.Config, set *blocklist.Set, name domain.Name, who query.Client, at time.Time) (*explanation, error) {
 	v, steps, err := p.Explain(at, who.Group, name, set)
 	if err != nil {
 		return nil, err
@@ -193,6 +194,9 @@ func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.C
 	if hit, ok := lookalike.FindName(name); ok && !v.Rule.Withheld() {
 		x.Like = fmt.Sprintf("%s (%s), category %s", hit.Of, hit.Kind, hit.Category)
 	}
+	if v.Action == query.Allow && v.Rule != query.LocalName {
+		x.Forward = forwardOf(cfg, name)
+	}
 	if s, ok := catalogue.Of(string(name)); ok && v.Rule != query.Illegal {
 		x.Service = s.ID
 	}
@@ -200,6 +204,29 @@ func explain(p *policy.Policy, set *blocklist.Set, name domain.Name, who query.C
 		x.Steps = append(x.Steps, explainStep(s))
 	}
 	return x, nil
+}
+
+// forwardOf is the name of the forwarding whose zone holds name, "" for none; the longest zone decides.
+func forwardOf(cfg *config.Config, name domain.Name) (forward string) {
+	longest := domain.Name("")
+	for _, f := range cfg.Forward {
+		for _, z := range f.Zones {
+			for _, n := range z.Names() {
+				if name.Within(n) && len(n) > len(longest) {
+					longest, forward = n, f.Name
+				}
+			}
+		}
+	}
+	return forward
+}
+
+// forwardLine is said of a name in a zone that is forwarded.
+func forwardLine(forward string) string {
+	if forward == "" {
+		return ""
+	}
+	return "It is asked of the servers of the forwarding " + forward + " alone, whatever they answer: [[forward]] says so."
 }
 
 // likeLine is said of a name that looks like a blocked one.
@@ -239,7 +266,10 @@ func (x *explanation) print(w io.Writer, loc *time.Location) error {
 	if x.Exempt {
 		fmt.Fprintln(&b, exemptLine)
 	}
-	if x.Verdict == query.Allow.String() {
+	if line := forwardLine(x.Forward); line != "" {
+		fmt.Fprintln(&b, line)
+	}
+	if x.Verdict == query.Allow.String() && x.Rule != query.LocalName.String() {
 		b.WriteString("An allowed name may still be refused when its answer leads to a blocked one (CNAME), or by the upstream itself: schoolgate log shows that.\n")
 	}
 	_, err := io.WriteString(w, b.String())

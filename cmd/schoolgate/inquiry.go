@@ -59,7 +59,7 @@ func (q *inquiry) ask(ctx context.Context) error {
 		Name: q.name.String(), Site: q.name.Site().String(), At: q.at, Entries: []entryFound{}, Changes: []changeLine{}, Advice: []string{},
 	}
 	for i, g := range q.cfg.Groups {
-		x, err := explain(q.policy, q.set, q.name, query.Client{Group: uint8(i), Name: g.Name}, q.at)
+		x, err := explain(q.policy, q.cfg, q.set, q.name, query.Client{Group: uint8(i), Name: g.Name}, q.at)
 		if err != nil {
 			return err
 		}
@@ -188,6 +188,12 @@ func (q *inquiry) advise() {
 	if q.Groups[0].Exempt {
 		q.Advice = append(q.Advice, exemptLine)
 	}
+	for _, g := range q.Groups {
+		if g.Forward != "" {
+			q.Advice = append(q.Advice, forwardLine(g.Forward))
+			break
+		}
+	}
 }
 
 // endBlock says how each own block of the name is ended.
@@ -230,7 +236,7 @@ func (q *inquiry) print(out io.Writer) error {
 			because = g.Steps[0].Finding + ": " + because
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", g.Group, strings.ToUpper(g.Verdict), last.Number, because)
-		allowed = allowed || g.Verdict == query.Allow.String()
+		allowed = allowed || g.Verdict == query.Allow.String() && g.Rule != query.LocalName.String()
 	}
 	_ = w.Flush() // into b
 	if len(q.Entries) > 0 {

@@ -145,6 +145,12 @@ func TestForward(t *testing.T) {
 			t.Errorf("%s is %s, want %s", tt.name, got, tt.want)
 		}
 	}
+	explained := b.schoolgate("explain", "printer.lan")
+	for _, want := range []string{"no rule refuses it", "asked of the servers of the forwarding router alone"} {
+		if !strings.Contains(explained, want) {
+			t.Errorf("printer.lan is not explained by %q:\n%s", want, explained)
+		}
+	}
 	s.more = strings.Replace(s.more, router, "udp://"+deadAddr(t), 1)
 	s.write(t, dir)
 	b.reload(taken)
@@ -161,6 +167,19 @@ func TestForward(t *testing.T) {
 		if strings.HasSuffix(name, ".lan.") || strings.HasSuffix(name, ".arpa.") {
 			t.Errorf("%s was asked of the upstream", name)
 		}
+	}
+}
+
+// TestDNSSECOfStripped: where signatures do not come through, the command says that nothing is refused for their lack.
+func TestDNSSECOfStripped(t *testing.T) {
+	t.Parallel()
+	b := startBox(t, school{upstream: new(zones).serve(t, "www.example. 60 IN A 198.51.100.1")}.write(t, t.TempDir()))
+	if reply := b.ask("127.30.0.1", "www.example", dns.TypeA); len(reply.Answer) != 1 {
+		t.Errorf("the box answers %v", reply)
+	}
+	const want = "Devices get the answer all the same, since DNSSEC does not come through from upstream"
+	if got := b.schoolgate("dnssec", "www.example"); !strings.Contains(got, "BOGUS") || !strings.Contains(got, want) {
+		t.Errorf("schoolgate dnssec says\n%s", got)
 	}
 }
 

@@ -81,6 +81,7 @@ const (
 	ownPack    // the schools pack
 	ownTarget  // content networks and load balancers, that category lists do not refuse as targets
 	ownLocal   // names of this network: names says more
+	ownForward // zones that are asked of servers of their own
 	ownWrapper // what names that carry others end in: wrappers says how
 	ownGroups
 )
@@ -148,7 +149,7 @@ func compileGroup(g config.Group, byCategory map[string]blocklist.Mask, bit int)
 // compileOwn builds the small Set of names that the configuration itself holds. It hashes names as set does, which every
 // query asks too.
 func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
-	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}, {Name: "schools pack"}, {Name: "targets"}, {Name: "local"}, {Name: "wrappers"}}
+	infos := []blocklist.Info{{Name: "setting block"}, {Name: "setting allow"}, {Name: "special"}, {Name: "schools pack"}, {Name: "targets"}, {Name: "local"}, {Name: "forwarded"}, {Name: "wrappers"}}
 	for _, g := range cfg.Groups {
 		infos = append(infos, blocklist.Info{Name: g.Name + " deny"}, blocklist.Info{Name: g.Name + " allow"}, blocklist.Info{Name: g.Name + " approved"})
 	}
@@ -189,6 +190,13 @@ func (p *Policy) compileOwn(cfg *config.Config, set *blocklist.Set) error {
 	}
 	if err := p.compileLocal(cfg, b); err != nil {
 		return err
+	}
+	for _, f := range cfg.Forward {
+		for _, z := range f.Zones {
+			if err := add(ownForward, z.Names()); err != nil {
+				return err
+			}
+		}
 	}
 	p.rewrites = map[string]*rewrite{}
 	for n, r := range specials(&cfg.Signals) {
@@ -308,7 +316,8 @@ func textOf(names []domain.Name) []string {
 //  8. bypass signals are refused and search engines are steered to their safe form;
 //  9. everything else is allowed.
 //
-// Names of this network (see local.Names) are answered here, whatever rules 2 to 9 say of them: no list breaks them.
+// Names of this network (see local.Names) are answered here, whatever rules 2 to 9 say of them: no list breaks them. What
+// is only in a zone of them that is forwarded is a name like others.
 //
 // Of a name that carries another (see wrapper) both are judged: what refuses one of them refuses the name, unless a person
 // has allowed it by just this name.
@@ -325,7 +334,8 @@ func (p *Policy) Decide(now time.Time, client uint8, name *blocklist.Key, hits b
 	}
 	own := p.own.LookupKey(name)
 	if own.Has(ownLocal) {
-		if here, target, _ := p.names.Find(client, name.Wire()); here {
+		here, target, apart := p.names.Find(client, name.Wire())
+		if here && !(apart && own.Has(ownForward)) {
 			return query.Verdict{Rule: query.LocalName, Target: target}
 		}
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -253,6 +254,31 @@ func TestDecideTarget(t *testing.T) {
 }
 
 // TestExplainAgrees holds Explain's steps to Decide's verdict over every name, group and many times.
+// TestForwardedZones: a zone that means nothing outside is answered here, whatever the groups are refused; where it is
+// forwarded its names are judged as others are, but for those that have records.
+func TestForwardedZones(t *testing.T) {
+	here := func(c *config.Config) {
+		c.Policy.Block = []domain.Name{"bad.lan"}
+		c.Local.Records = []config.Record{{Name: "printer.lan", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.10")}}}
+	}
+	kept, w := build(t, here)
+	sent, _ := build(t, func(c *config.Config) {
+		here(c)
+		c.Forward = []config.Forward{{Name: "router", Zones: []config.Zone{{Name: "lan"}, {Prefix: netip.MustParsePrefix("192.168.1.0/24")}}}}
+	})
+	for name, want := range map[string]query.Rule{
+		"bad.lan": query.OwnBlock, "nas.lan": query.Default, "7.1.168.192.in-addr.arpa": query.Default,
+		"printer.lan": query.LocalName, "nas.local": query.LocalName, "7.2.168.192.in-addr.arpa": query.LocalName,
+	} {
+		if v := decide(t, kept, w, children, name, noon); v.Rule != query.LocalName {
+			t.Errorf("%s is judged by %v", name, v.Rule)
+		}
+		if v := decide(t, sent, w, children, name, noon); v.Rule != want {
+			t.Errorf("%s is judged by %v where lan is forwarded, want %v", name, v.Rule, want)
+		}
+	}
+}
+
 func TestExplainAgrees(t *testing.T) {
 	p, w := build(t, func(c *config.Config) {
 		c.Policy.Block = []domain.Name{"blocked.example"}
