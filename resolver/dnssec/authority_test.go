@@ -38,6 +38,7 @@ type tree struct {
 	sigs     map[string]map[uint16][]dns.RR
 	chain    []dns.RR // NSEC or NSEC3 in order
 	cuts     map[string]bool
+	hashes   sync.Map        // of names
 	there    map[string]bool // what existing found, once the zone is signed
 }
 
@@ -389,6 +390,19 @@ func (a *authority) step(m *dns.Msg, name string, typ uint16) (next string) {
 	return ""
 }
 
+// hash is that of a name, worked out once.
+func (z *tree) hash(name string) string {
+	if z.hashed == nil {
+		return ""
+	}
+	if h, ok := z.hashes.Load(name); ok {
+		return h.(string)
+	}
+	h := dns.HashName(name, dns.SHA1, z.hashed.Iterations, z.hashed.Salt)
+	z.hashes.Store(name, h)
+	return h
+}
+
 func up(name string) string {
 	i, end := dns.NextLabel(name, 0)
 	if end {
@@ -426,11 +440,14 @@ func (z *tree) deny(m *dns.Msg, name, encloser, closer, wild string) {
 		return
 	}
 	show := func(n string) {
+		hash := z.hash(n)
 		for _, rr := range z.chain {
 			hit := false
 			switch r := rr.(type) {
 			case *dns.NSEC3:
-				hit = r.Match(n) || r.Cover(n)
+				owner := strings.ToUpper(r.Hdr.Name[:32])
+				after, before := hash > owner, hash < r.NextDomain
+				hit = hash == owner || after && before || owner >= r.NextDomain && (after || before) && hash != r.NextDomain
 			case *dns.NSEC:
 				last := !canonically(r.Hdr.Name, r.NextDomain)
 				hit = r.Hdr.Name == n || canonically(r.Hdr.Name, n) && (last || canonically(n, r.NextDomain))

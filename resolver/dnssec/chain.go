@@ -127,7 +127,7 @@ func (w *work) descend(z *zone, name string) (*zone, error) {
 	case isNoName:
 		out.is = absent
 		w.note(name, "%s proves that there is no such name", text(z.name))
-	case isNoData:
+	case isNoData, isNothing: // the latter comes with a fault
 		out.is = continued
 		w.note(name, "belongs to %s", text(z.name))
 	}

@@ -36,8 +36,6 @@ type Fault struct {
 	Why  string // for a person
 }
 
-func (f *Fault) Error() string { return f.Why }
-
 func fault(code uint16, why string) *Fault { return &Fault{code, why} }
 
 // Verdict is what validation says of one answer. Code and Why are those of the part that decided, empty when it is Secure.
