@@ -31,6 +31,8 @@ listen = ["127.0.0.1:%d"]
 listen = "127.0.0.1:%d"
 [upstream]
 servers = ["127.0.0.1:%d"]
+[dnssec]
+mode = "off"
 [policy]
 schools_pack = false
 [store]

@@ -273,6 +273,9 @@ listen = ""
 [upstream]
 servers = ["udp://%s"]
 
+[dnssec]
+mode = "off" # the stand-in for the Internet signs nothing
+
 [policy]
 allow = ["phonics.example"]
 
