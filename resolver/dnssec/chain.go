@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"schoolgate/resolver/wire"
@@ -181,29 +182,30 @@ func (w *work) keys(name string, by []ds, ttl uint32) (*zone, error) {
 		return w.breaks(name, fault(wire.EDENoDNSKEY, "upstream has no keys of "+text(name)+" ("+code(reply.RCode)+")")), nil
 	}
 	z := &zone{name: name, is: signed}
-	var trusted []*key // by DS
-	unusable := false
+	var trusted []*key                // by DS
+	unusable := make(map[string]bool) // the digests of DS, and whether their key cannot be used
 	for _, data := range set.data[:min(len(set.data), maxKeys)] {
 		k, ok := readKey(data)
 		if !ok || !k.signsZones() {
 			continue
 		}
+		named := false
 		for _, d := range by {
 			if d.names(name, k) {
-				if k.pub == nil {
-					unusable = true
-				} else {
-					trusted = append(trusted, k)
-				}
-				break
+				named = true
+				unusable[string(d.digest)] = k.pub == nil
 			}
+		}
+		if named && k.pub != nil {
+			trusted = append(trusted, k)
 		}
 		if k.pub != nil {
 			z.keys = append(z.keys, k)
 		}
 	}
 	if len(trusted) == 0 {
-		if unusable {
+		// Only where each DS is of such a key: the set is not proven, and who took the others out of it is to gain nothing.
+		if len(unusable) > 0 && !slices.ContainsFunc(by, func(d ds) bool { return !unusable[string(d.digest)] }) {
 			w.note(name, "has keys of a size that is not supported: not signed")
 			return &zone{name: name, is: unsigned, fault: fault(0, text(name)+" has keys of a size that is not supported"), until: keep(w.now, ttl)}, nil
 		}
