@@ -33,8 +33,6 @@ type Encrypted struct {
 	// Other gets requests over HTTPS for any other path. A nil one answers 404.
 	Other http.Handler
 
-	trusting int64 // connections of QUIC that begin in a second without a proof of their address; 0 is newPerSecond
-
 	tls   []net.Listener
 	https []*web
 	quic  []*quicSocket

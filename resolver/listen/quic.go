@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -26,9 +25,6 @@ const (
 )
 
 const (
-	// newPerSecond is how many connections are begun in a second by addresses that have shown nothing; from then on they must
-	// show first that they have them (Retry, RFC 9000 section 8.1.2), and nothing is kept for them meanwhile.
-	newPerSecond = 16
 	// quicLinger is how long a connection stays when all is answered and the program ends: nothing else says that the last
 	// answers left.
 	quicLinger = 50 * time.Millisecond
@@ -44,8 +40,6 @@ type quicSocket struct {
 	conn      *net.UDPConn
 	transport *quic.Transport
 	listener  *quic.Listener
-	trusting  int64        // newPerSecond
-	begun     atomic.Int64 // connections in a second: its Unix time << 16, and how many
 }
 
 func listenQUIC(s *Server, addr netip.AddrPort) (*quicSocket, error) {
@@ -53,8 +47,8 @@ func listenQUIC(s *Server, addr netip.AddrPort) (*quicSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &quicSocket{s: s, conn: conn, trusting: cmp.Or(s.Encrypted.trusting, newPerSecond)}
-	q.transport = &quic.Transport{Conn: conn, VerifySourceAddress: q.busy, ConnContext: q.admit}
+	q := &quicSocket{s: s, conn: conn}
+	q.transport = &quic.Transport{Conn: conn, VerifySourceAddress: always, ConnContext: q.admit}
 	q.listener, err = q.transport.Listen(s.Encrypted.config("doq"), &quic.Config{
 		HandshakeIdleTimeout:           quicShake,
 		MaxIdleTimeout:                 s.Limits.IdleTLS,
@@ -72,20 +66,10 @@ func listenQUIC(s *Server, addr netip.AddrPort) (*quicSocket, error) {
 	return q, nil
 }
 
-// busy says whether more connections began in this second than are let in on their word.
-func (q *quicSocket) busy(net.Addr) bool {
-	now := time.Now().Unix()
-	for {
-		old := q.begun.Load()
-		n := int64(1)
-		if old>>16 == now {
-			n = min(old&0xffff+1, q.trusting+1)
-		}
-		if q.begun.CompareAndSwap(old, now<<16|n) {
-			return n > q.trusting
-		}
-	}
-}
+// always has each client show first that it has its address (Retry, RFC 9000 section 8.1.2). QUIC would send three times what came,
+// and the certificate again and again; so nothing is kept for a claimed address, and it gets less than was sent in its name. It
+// costs a client one way there and back, and nothing when it comes again.
+func always(net.Addr) bool { return true }
 
 // quicSession is one connection, from its first packet on. Its context holds it, at sessionKey.
 type quicSession struct {
