@@ -10,12 +10,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -184,8 +181,8 @@ func (b *Box) lookAtOwn() error {
 	return keep(b.Dir, leafFile, leaf, key)
 }
 
-// haveAuthority loads the authority, or makes one when there is none or when it cannot sign for the names. One that cannot
-// be read is left alone: devices trust it, and a person may have a copy of it.
+// haveAuthority loads the authority. When there is none, or when it cannot sign for the names, an earlier one that can is
+// taken, or one is made. One that cannot be read is left alone: devices trust it, and a person may have a copy of it.
 func (b *Box) haveAuthority() error {
 	n := b.settings.Names
 	if b.authority == nil {
@@ -201,10 +198,20 @@ func (b *Box) haveAuthority() error {
 		if b.authority.maySign(n) {
 			return nil
 		}
-		path := filepath.Join(b.Dir, authorityFile)
-		if err := os.Rename(path, path+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("setting aside the authority for other names: %w", err)
+		if err := setAside(b.Dir, b.authority); err != nil {
+			return err
 		}
+	}
+	earlier, err := recall(b.Dir, n)
+	if err != nil {
+		return err
+	}
+	if earlier != nil {
+		b.log().Info("the authority that devices were given for this name and these addresses is in use again")
+		b.authority = earlier
+		return nil
+	}
+	if b.authority != nil {
 		b.log().Warn("the box has another name or address: a new authority is made, which devices must be given")
 	}
 	made, err := newAuthority(boxAuthority(n), b.Built, later(b.now(), b.Built))

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // What is below the folder of keys: each a certificate with its key.
@@ -59,4 +60,43 @@ func kept(dir, name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 		return nil, nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return c, key, nil
+}
+
+// aside is the name of the file of an authority that was set aside: by its key, so that none takes the place of another.
+func aside(a *Authority) string {
+	return fmt.Sprintf("%s.%x.old", authorityFile, a.cert.SubjectKeyId[:min(8, len(a.cert.SubjectKeyId))])
+}
+
+// setAside takes the authority out of use. It is never thrown away: devices trust it, and a name that was written wrongly
+// for a minute must not cost the school a round to all of them.
+func setAside(dir string, a *Authority) error {
+	err := os.Rename(filepath.Join(dir, authorityFile), filepath.Join(dir, aside(a)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("setting aside the authority for other names: %w", err)
+	}
+	return nil
+}
+
+// recall puts an authority that was set aside, and that can sign for the names, back into its place; nil when there is none.
+func recall(dir string, n Names) (*Authority, error) {
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("looking for earlier authorities: %w", err)
+	}
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name(), authorityFile+".") || !strings.HasSuffix(f.Name(), ".old") {
+			continue
+		}
+		c, key, err := kept(dir, f.Name())
+		if err != nil || c == nil {
+			continue // a new one does as well
+		}
+		if a := (&Authority{cert: c, key: key}); a.maySign(n) {
+			if err := os.Rename(filepath.Join(dir, f.Name()), filepath.Join(dir, authorityFile)); err != nil {
+				return nil, fmt.Errorf("taking an earlier authority into use: %w", err)
+			}
+			return a, nil
+		}
+	}
+	return nil, nil
 }
