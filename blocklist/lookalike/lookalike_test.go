@@ -111,9 +111,8 @@ func TestInnocent(t *testing.T) {
 		if strings.Contains(n, ".") {
 			continue
 		}
-		spared := false
 		delete(b.innocent, n)
-		_, spared = b.label([]byte(n))
+		_, spared := b.label([]byte(n))
 		b.innocent[n] = true
 		if !spared {
 			t.Errorf("%q is innocent of nothing", n)

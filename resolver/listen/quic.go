@@ -109,7 +109,7 @@ func (q *quicSocket) run(ctx context.Context) error {
 	for {
 		conn, err := q.listener.Accept(ctx)
 		if err != nil {
-			if errors.Is(err, quic.ErrServerClosed) || ctx.Err() != nil {
+			if errors.Is(err, quic.ErrServerClosed) || errors.Is(err, context.Canceled) {
 				return nil
 			}
 			return err

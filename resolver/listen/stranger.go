@@ -52,15 +52,14 @@ func (s *Server) turnAway(q *query.Query, req, dst []byte) ([]byte, outcome) {
 		return nil, dropped
 	}
 	o.note(networkOf(q.Client.Addr), q.Start)
-	rcode, answer := wire.Refused, true
 	if err := wire.ParseQuestion(req, &q.Question); err != nil {
-		rcode, answer = wire.Answer(err)
+		rcode, answer := wire.Answer(err)
 		if !answer {
 			return nil, dropped
 		}
 		return wire.AppendError(dst, req, &q.Question, rcode, wire.EDE{}), told
 	}
-	return wire.AppendError(dst, req, &q.Question, rcode, notAnswered), told
+	return wire.AppendError(dst, req, &q.Question, wire.Refused, notAnswered), told
 }
 
 // turnAwayConn counts a connection from outside.

@@ -174,6 +174,7 @@ func (p *Policy) finding(g *group, v query.Verdict, name *domain.Wire) string {
 	case query.Default:
 		return "no rule refuses it"
 	case query.SchoolsPack, query.LocalName: // Explain knows
+	case query.BlockedUpstream, query.Rebinding: // found in answers, by no rule of the policy
 	}
 	return ""
 }
