@@ -126,6 +126,9 @@ func (z *Zone) UnmarshalText(text []byte) error {
 		*z = Zone{Prefix: p}
 		return nil
 	}
+	if _, err := netip.ParseAddr(s); err == nil {
+		return &syntaxError{fmt.Sprintf("%q is an address", s), `write the network that the server knows the names of, such as "192.168.1.0/24"`}
+	}
 	n, err := domain.Parse(strings.TrimPrefix(s, "*."))
 	if err != nil || n == "" {
 		return &syntaxError{fmt.Sprintf("%q is neither a name nor a network", s), `write such as "lan", "school.internal" or "192.168.1.0/24"; for all names that is upstream.servers`}

@@ -126,6 +126,7 @@ func TestTextForms(t *testing.T) {
 		{new(Zone), "192.168.1.0/24", "192.168.1.0/24"},
 		{new(Zone), "fd00:db8::/32", "fd00:db8::/32"},
 		{new(Zone), "192.168.1.1/24", ""},
+		{new(Zone), "192.168.1.1", ""},
 		{new(Zone), "0.0.0.0/0", ""},
 		{new(Zone), "fd00::1", ""},
 		{new(Zone), ".", ""},

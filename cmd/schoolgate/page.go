@@ -152,8 +152,12 @@ func (a *appliance) pageConditions(now time.Time) []monitor.Condition {
 		})
 	}
 	if n := a.asked.Load(); n > 0 {
+		verb := "wait"
+		if n == 1 {
+			verb = "waits"
+		}
 		out = append(out, monitor.Condition{
-			Code: "page.requests", Severity: monitor.Notice, Title: count(int(n), "request") + " from the block page wait for an answer",
+			Code: "page.requests", Severity: monitor.Notice, Title: count(int(n), "request") + " from the block page " + verb + " for an answer",
 			Hint: "schoolgate requests shows them; schoolgate requests done NUMBER --by NAME --why TEXT answers one",
 		})
 	}

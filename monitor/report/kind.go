@@ -74,7 +74,9 @@ func (k kind) label() string {
 		return "Illegal tier"
 	case config.Circumvent:
 		return "Ways round the filter"
-	case config.Extremism, config.Hate, config.Pornography, config.Gambling, config.SocialMedia, config.Gaming:
+	case config.Chatbots:
+		return "AI chat"
+	case config.Extremism, config.Hate, config.Pornography, config.Gambling, config.SocialMedia, config.Gaming, config.Dating:
 		s := strings.ReplaceAll(k.category, "-", " ")
 		return strings.ToUpper(s[:1]) + s[1:]
 	case "":
@@ -124,6 +126,10 @@ func (k kind) what() string {
 		return "Social networks and messaging between strangers."
 	case config.Gaming:
 		return "Games, and the services that games talk to. Apps often ask for these by themselves."
+	case config.Dating:
+		return "Sites and apps for meeting a partner, or somebody unknown."
+	case config.Chatbots:
+		return "Chat with machines, and what machines write, draw and say."
 	case otherKinds:
 		return "Categories beyond the number that one report tells apart."
 	case "":
