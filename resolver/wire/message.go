@@ -175,16 +175,8 @@ func (w *rewriter) record(rec record, off int) (name []byte, ok bool) {
 // data copies the data of a record, as the layout of its type is.
 func (w *rewriter) data(rec record) (name []byte, ok bool) {
 	l := layoutOf(rec.typ)
-	at := rec.data + l.head
-	if rec.typ == typeNAPTR { // three strings stand before the name
-		for range 3 {
-			if at >= rec.end {
-				return nil, false
-			}
-			at += 1 + int(w.in[at])
-		}
-	}
-	if at > rec.end {
+	at, ok := w.names(rec, l)
+	if !ok {
 		return nil, false
 	}
 	w.out = append(w.out, w.in[rec.data:at]...)
@@ -202,6 +194,20 @@ func (w *rewriter) data(rec record) (name []byte, ok bool) {
 	}
 	w.out = append(w.out, w.in[at:rec.end]...)
 	return name, true
+}
+
+// names is where the names in the data of a record begin, or would begin.
+func (w *rewriter) names(rec record, l layout) (at int, ok bool) {
+	at = rec.data + l.head
+	if rec.typ == typeNAPTR { // three strings stand before the name
+		for range 3 {
+			if at >= rec.end {
+				return 0, false
+			}
+			at += 1 + int(w.in[at])
+		}
+	}
+	return at, at <= rec.end
 }
 
 // signsSVCB says whether a record is a signature over SVCB or HTTPS records.

@@ -115,16 +115,8 @@ func (w *rewriter) canonical(rec record) ([]byte, bool) {
 	if l.names == 0 {
 		return append([]byte(nil), w.in[rec.data:rec.end]...), true
 	}
-	at := rec.data + l.head
-	if rec.typ == typeNAPTR {
-		for range 3 {
-			if at >= rec.end {
-				return nil, false
-			}
-			at += 1 + int(w.in[at])
-		}
-	}
-	if at > rec.end {
+	at, ok := w.names(rec, l)
+	if !ok {
 		return nil, false
 	}
 	w.out = append(w.out, w.in[rec.data:at]...)
