@@ -102,6 +102,7 @@ func (a *appliance) certificateConditions(now time.Time) (out []monitor.Conditio
 	if a.box == nil {
 		return nil
 	}
+	out = a.unserved()
 	s := a.box.Status()
 	const see = "schoolgate certificate shows it; docs/encrypted.md says what to do"
 	switch {
@@ -135,6 +136,24 @@ func (a *appliance) certificateConditions(now time.Time) (out []monitor.Conditio
 		hint = "It should have been replaced by now; " + see
 	}
 	return append(out, monitor.Condition{Code: "certificate.expiring", Severity: severity, Title: title, Hint: hint})
+}
+
+// unserved says which addresses of encrypted DNS could not be had.
+func (a *appliance) unserved() (out []monitor.Condition) {
+	if a.server == nil || a.server.Encrypted == nil {
+		return nil
+	}
+	for _, f := range a.server.Encrypted.Failed() {
+		hint := f.Hint()
+		if hint == "" {
+			hint = "Check [encrypted], and the network of this machine"
+		}
+		out = append(out, monitor.Condition{
+			Code: "encrypted.unserved", Severity: monitor.Warning, Hint: hint + "; then restart the service",
+			Title: fmt.Sprintf("Encrypted DNS cannot be served at %v; plain DNS works", f.Addr),
+		})
+	}
+	return out
 }
 
 // meterCertificate tells when the certificate ends; ok is false when there is none.

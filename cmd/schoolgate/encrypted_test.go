@@ -124,6 +124,28 @@ func TestEncryptedKdig(t *testing.T) {
 	}
 }
 
+// TestEncryptedPortTaken: an address of encrypted DNS that another program has costs nobody their names, is told of, and is
+// not announced.
+func TestEncryptedPortTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := school{upstream: serveDNS(t, zone), more: strings.Replace(encryptedTables, `https = ["127.0.0.1:0"]`, fmt.Sprintf("https = [%q]", l.Addr()), 1)}
+	b := startBox(t, s.write(t, t.TempDir()))
+	if reply := b.ask("127.0.0.1", "lesson.example", dns.TypeA); len(reply.Answer) == 0 {
+		t.Errorf("%v", reply)
+	}
+	if title := b.conditions()["encrypted.unserved"]; !strings.Contains(title, l.Addr().String()) {
+		t.Errorf("conditions %v", b.conditions())
+	}
+	if reply := b.ask("127.0.0.1", "_dns.resolver.arpa", dns.TypeSVCB); len(reply.Answer) != 2 || strings.Contains(reply.String(), "h2") {
+		t.Errorf("designated: %v", reply)
+	}
+}
+
 // TestDesignated: a device that looks for encrypted DNS finds it by the address that it asked, and reaches it.
 func TestDesignated(t *testing.T) {
 	t.Parallel()

@@ -12,8 +12,8 @@ import (
 	"schoolgate/resolver/wire"
 )
 
-// Encrypted is what a Server serves over encrypted transports. Certificate is required; the addresses are bound as
-// Server.Addrs are, and each transport may have none. Its questions go through Inline, Resolve and Done as all others, and
+// Encrypted is what a Server serves over encrypted transports. Certificate is required. Each transport may have no address,
+// and Server.Listen takes out of its fields those that cannot be had. Its questions go through Inline, Resolve and Done as all others, and
 // share the limits of TCP.
 type Encrypted struct {
 	TLS   []netip.AddrPort // DNS over TLS (RFC 7858)
@@ -36,36 +36,56 @@ type Encrypted struct {
 	tls   []net.Listener
 	https []*web
 	quic  []*quicSocket
+
+	failed []*BindError
 }
 
-// bind opens all sockets, or says which could not be. The caller closes those that could.
+// bind opens the sockets. An address that cannot be had is left out: plain DNS, which a school does not do without, works all
+// the same.
 func (e *Encrypted) bind(s *Server) error {
 	if e.Certificate == nil {
 		return errors.New("listening for encrypted DNS: no certificate given")
 	}
-	for _, addr := range e.TLS {
+	e.TLS = e.each(s, e.TLS, func(addr netip.AddrPort) error {
 		l, err := net.ListenTCP(network("tcp", addr), net.TCPAddrFromAddrPort(addr))
-		if err != nil {
-			return &BindError{Addr: addr, Err: plain(err)}
+		if err == nil {
+			e.tls = append(e.tls, l)
 		}
-		e.tls = append(e.tls, l)
-	}
-	for _, addr := range e.HTTPS {
+		return err
+	})
+	e.HTTPS = e.each(s, e.HTTPS, func(addr netip.AddrPort) error {
 		l, err := net.ListenTCP(network("tcp", addr), net.TCPAddrFromAddrPort(addr))
-		if err != nil {
-			return &BindError{Addr: addr, Err: plain(err)}
+		if err == nil {
+			e.https = append(e.https, newWeb(s, l))
 		}
-		e.https = append(e.https, newWeb(s, l))
-	}
-	for _, addr := range e.QUIC {
+		return err
+	})
+	e.QUIC = e.each(s, e.QUIC, func(addr netip.AddrPort) error {
 		q, err := listenQUIC(s, addr)
-		if err != nil {
-			return &BindError{Addr: addr, Err: plain(err)}
+		if err == nil {
+			e.quic = append(e.quic, q)
 		}
-		e.quic = append(e.quic, q)
-	}
+		return err
+	})
 	return nil
 }
+
+// each opens a socket for each address, and gives those that could be had.
+func (e *Encrypted) each(s *Server, addrs []netip.AddrPort, open func(netip.AddrPort) error) (had []netip.AddrPort) {
+	for _, addr := range addrs {
+		if err := open(addr); err != nil {
+			failed := &BindError{Addr: addr, Err: plain(err)}
+			s.Log.Error("encrypted DNS is not served at an address", "error", failed, "hint", failed.Hint())
+			e.failed = append(e.failed, failed)
+			continue
+		}
+		had = append(had, addr)
+	}
+	return had
+}
+
+// Failed tells of the addresses that could not be had. It is known after Server.Listen.
+func (e *Encrypted) Failed() []*BindError { return e.failed }
 
 // run starts the loops of all sockets by start.
 func (e *Encrypted) run(ctx context.Context, s *Server, start func(func() error)) {

@@ -589,6 +589,7 @@ func TestNoCertificate(t *testing.T) {
 	c.receive()
 }
 
+// TestEncryptedBindError: an address of encrypted DNS that another program has costs nobody the plain one, nor the others.
 func TestEncryptedBindError(t *testing.T) {
 	taken, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -598,9 +599,15 @@ func TestEncryptedBindError(t *testing.T) {
 	a, addr := newAnswerer(), taken.Addr().(*net.TCPAddr).AddrPort()
 	s := &Server{Addrs: []netip.AddrPort{localhost}, Inline: a.inline, Resolve: a.resolve}
 	s.Encrypted = &Encrypted{HTTPS: []netip.AddrPort{addr}, TLS: []netip.AddrPort{localhost}, Certificate: new(certificate.Box).Get}
-	bind, ok := errors.AsType[*BindError](s.Listen())
-	if !ok || bind.Addr != addr || bind.Hint() == "" {
-		t.Errorf("%v", bind)
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if failed := s.Encrypted.Failed(); len(failed) != 1 || failed[0].Addr != addr || failed[0].Hint() == "" {
+		t.Errorf("failed: %v", failed)
+	}
+	if tls, https, _ := s.Encrypted.Bound(); len(s.Bound()) != 1 || len(tls) != 1 || len(https) != 0 {
+		t.Errorf("bound %v, %v, %v", s.Bound(), tls, https)
 	}
 }
 
