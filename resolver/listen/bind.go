@@ -48,7 +48,7 @@ func (s *Server) Listen() error {
 	}
 	s.Limits = s.Limits.withDefaults()
 	s.gate.init(s.Limits.InFlight, s.Limits.PerClient)
-	s.sessions.init(s.Limits.Sessions, s.Limits.SessionsPerClient)
+	s.sessions.init(s.Limits.Sessions, s.Limits.SessionsPerClient, s.Limits.InFlight)
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}

@@ -174,25 +174,32 @@ func (s *Server) dress(resp []byte, q *query.Query) []byte {
 	return resp
 }
 
-// errand is one request over a transport that has a goroutine for each: HTTPS and QUIC.
+// errand is one request, once it is whole, over a transport that has a goroutine for each: HTTPS and QUIC.
 type errand struct {
 	q    query.Query
 	told bool // it was refused before it was judged, and is not recorded
-	req  [maxRequest + 1]byte
+	req  []byte
 	out  [replyRoom]byte
 }
 
-func (s *Server) newErrand() *errand {
-	if t, ok := s.errands.Get().(*errand); ok {
-		return t
+func (s *Server) newErrand(req []byte) *errand {
+	t, ok := s.errands.Get().(*errand)
+	if !ok {
+		t = new(errand)
 	}
-	return new(errand)
+	t.req = req
+	return t
 }
 
-// serve answers the request in the first n bytes of t.req; nil means that none is to be sent, since it was no request. The
+func (s *Server) putErrand(t *errand) {
+	t.req = nil
+	s.errands.Put(t)
+}
+
+// serve answers the request t.req; nil means that none is to be sent, since it was no request. The
 // reply is t's. For who knows it already begin was called. After it has been written finishErrand must be called.
-func (s *Server) serve(ctx context.Context, t *errand, n int) []byte {
-	q, req, dst := &t.q, t.req[:n], t.out[2:2]
+func (s *Server) serve(ctx context.Context, t *errand) []byte {
+	q, req, dst := &t.q, t.req, t.out[2:2]
 	client := q.Client.Addr // which may become another's
 	st := s.standing(client)
 	resp, what := s.first(q, st, req, dst)

@@ -139,6 +139,12 @@ func withSession(ctx context.Context, nc net.Conn) context.Context {
 // ServeHTTP answers one request. A panic of Other is that request's 500.
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if session, ok := r.Context().Value(sessionKey{}).(*session); ok {
+		defer session.ended()
+		if !session.opened() {
+			w.s.counts.overloaded.Add(1)
+			http.Error(rw, "too many questions at once", http.StatusServiceUnavailable)
+			return
+		}
 		session.began()
 		defer session.answered()
 	}
@@ -176,9 +182,8 @@ func dohIdent(path string) (ident string, ok bool) {
 
 // query answers one question (RFC 8484 section 4).
 func (w *web) query(rw http.ResponseWriter, r *http.Request, ident string) {
-	s, t := w.s, w.s.newErrand()
-	defer s.errands.Put(t)
-	n, status := t.readHTTP(r)
+	s := w.s
+	req, status := readHTTP(r)
 	if status == http.StatusMethodNotAllowed {
 		rw.Header().Set("Allow", "GET, HEAD, POST")
 	}
@@ -188,6 +193,8 @@ func (w *web) query(rw http.ResponseWriter, r *http.Request, ident string) {
 		return
 	}
 	s.counts.tcpQueries.Add(1)
+	t := s.newErrand(req)
+	defer s.putErrand(t)
 	client, _ := netip.ParseAddrPort(r.RemoteAddr) // as net/http wrote it
 	begin(&t.q, s.Now(), 0, query.HTTPS, client.Addr().Unmap().WithZone(""))
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
@@ -196,7 +203,7 @@ func (w *web) query(rw http.ResponseWriter, r *http.Request, ident string) {
 	if t.q.Ident = ident; ident == "" && r.TLS != nil {
 		t.q.Ident = s.Encrypted.ident(r.TLS.ServerName)
 	}
-	resp := s.serve(w.ctx, t, n)
+	resp := s.serve(w.ctx, t)
 	if len(resp) == 0 {
 		http.Error(rw, "not a DNS request", http.StatusBadRequest)
 		return
@@ -212,31 +219,31 @@ func (w *web) query(rw http.ResponseWriter, r *http.Request, ident string) {
 	s.finishErrand(t, resp)
 }
 
-// readHTTP reads the question of a request, and says how long it is, or with which status the request is refused.
-func (t *errand) readHTTP(r *http.Request) (n, status int) {
+// readHTTP reads the question of a request, or says with which status that is refused. It holds no more than has come, since a
+// client may send a byte now and then.
+func readHTTP(r *http.Request) (req []byte, status int) {
+	var err error
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		text := strings.TrimRight(r.URL.Query().Get("dns"), "=")
 		if base64.RawURLEncoding.DecodedLen(len(text)) > maxRequest {
-			return 0, http.StatusRequestURITooLong
+			return nil, http.StatusRequestURITooLong
 		}
-		n, err := base64.RawURLEncoding.Decode(t.req[:], []byte(text))
-		if err != nil || n == 0 {
-			return 0, http.StatusBadRequest
+		if req, err = base64.RawURLEncoding.DecodeString(text); err != nil || len(req) == 0 {
+			return nil, http.StatusBadRequest
 		}
-		return n, http.StatusOK
+		return req, http.StatusOK
 	case http.MethodPost:
 		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != dohType {
-			return 0, http.StatusUnsupportedMediaType
+			return nil, http.StatusUnsupportedMediaType
 		}
-		n, err := io.ReadFull(r.Body, t.req[:])
-		switch {
-		case err == nil || r.ContentLength > maxRequest:
-			return 0, http.StatusRequestEntityTooLarge
-		case !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
-			return 0, http.StatusRequestTimeout
+		switch req, err = io.ReadAll(io.LimitReader(r.Body, maxRequest+1)); {
+		case len(req) > maxRequest || r.ContentLength > maxRequest:
+			return nil, http.StatusRequestEntityTooLarge
+		case err != nil:
+			return nil, http.StatusRequestTimeout
 		}
-		return n, http.StatusOK
+		return req, http.StatusOK
 	}
-	return 0, http.StatusMethodNotAllowed
+	return nil, http.StatusMethodNotAllowed
 }

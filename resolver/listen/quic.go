@@ -21,6 +21,7 @@ const (
 	doqNoError       quic.ApplicationErrorCode = 0
 	doqProtocolError quic.ApplicationErrorCode = 2
 	doqInternalError quic.StreamErrorCode      = 1
+	doqTooMany       quic.StreamErrorCode      = 4
 	doqUnwanted      quic.StreamErrorCode      = 5
 )
 
@@ -151,10 +152,16 @@ func (q *quicSocket) serve(ctx context.Context, conn *quic.Conn, c *quicSession)
 
 // question answers what one stream asks (RFC 9250 section 4.2). Whoever breaks the protocol loses the connection.
 func (q *quicSocket) question(ctx context.Context, conn *quic.Conn, stream *quic.Stream, c *quicSession, ident string, asked netip.Addr) {
-	s, t := q.s, q.s.newErrand()
-	defer s.errands.Put(t)
+	s := q.s
+	defer c.ended()
+	if !c.opened() {
+		s.counts.overloaded.Add(1)
+		stream.CancelRead(doqTooMany)
+		stream.CancelWrite(doqTooMany)
+		return
+	}
 	stream.SetReadDeadline(time.Now().Add(s.Limits.Idle))
-	n, err := t.readQUIC(stream)
+	req, err := readQUIC(stream)
 	if err != nil {
 		if errors.Is(err, errFraming) {
 			s.counts.notRequests.Add(1)
@@ -165,11 +172,13 @@ func (q *quicSocket) question(ctx context.Context, conn *quic.Conn, stream *quic
 		return
 	}
 	s.counts.tcpQueries.Add(1)
+	t := s.newErrand(req)
+	defer s.putErrand(t)
 	c.began()
 	defer c.answered()
 	begin(&t.q, s.Now(), 0, query.QUIC, c.client)
 	t.q.Ident, t.q.Asked = ident, asked
-	resp := s.serve(ctx, t, n)
+	resp := s.serve(ctx, t)
 	if len(resp) == 0 || t.q.Question.KeepAlive {
 		conn.CloseWithError(doqProtocolError, errFraming.Error())
 		return
@@ -187,35 +196,15 @@ func (q *quicSocket) question(ctx context.Context, conn *quic.Conn, stream *quic
 // errFraming is a stream that holds anything but one message with its length before it, and the id 0.
 var errFraming = errors.New("not one question")
 
-// readQUIC reads the one request of a stream and says how long it is.
-func (t *errand) readQUIC(r io.Reader) (n int, err error) {
-	var length [2]byte
-	if _, err := io.ReadFull(r, length[:]); err != nil {
-		return 0, early(err)
+// readQUIC reads the one request of a stream. It holds no more than has come, since a client may send a byte now and then.
+func readQUIC(r io.Reader) (req []byte, err error) {
+	const head = 2
+	all, err := io.ReadAll(io.LimitReader(r, head+maxRequest+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(all) < head+12 || len(all) > head+maxRequest || int(binary.BigEndian.Uint16(all)) != len(all)-head || all[head] != 0 || all[head+1] != 0:
+		return nil, errFraming
 	}
-	n = int(binary.BigEndian.Uint16(length[:]))
-	if n < 12 || n > maxRequest {
-		return 0, errFraming
-	}
-	if _, err := io.ReadFull(r, t.req[:n]); err != nil {
-		return 0, early(err)
-	}
-	if _, err := io.ReadFull(r, length[:1]); !errors.Is(err, io.EOF) {
-		if err == nil {
-			err = errFraming
-		}
-		return 0, err
-	}
-	if t.req[0] != 0 || t.req[1] != 0 {
-		return 0, errFraming
-	}
-	return n, nil
-}
-
-// early makes the end of a stream in the middle of a request what it is.
-func early(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errFraming
-	}
-	return err
+	return all[head:], nil
 }

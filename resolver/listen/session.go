@@ -17,6 +17,7 @@ type session struct {
 	end      func() // closes the connection
 
 	busy  atomic.Int32 // requests not answered yet
+	many  atomic.Int32 // streams open, whole requests or not
 	since atomic.Int64 // when the last whole request came, or the session began: Unix nanoseconds
 }
 
@@ -29,6 +30,21 @@ func (s *session) began() {
 // answered notes that a request is done with.
 func (s *session) answered() { s.busy.Add(-1) }
 
+// crowdStreams is how many streams one session may have open when those of all together are many.
+const crowdStreams = 4
+
+// opened notes a stream of a session that carries many at once, if there is room for it: each takes a goroutine from its first
+// byte on, and a client may leave all of them half said. ended must be called after it, whatever it gives.
+func (s *session) opened() bool {
+	mine, all := s.many.Add(1), s.table.streams.Add(1)
+	return mine <= crowdStreams || int(all) <= s.table.mostStreams
+}
+
+func (s *session) ended() {
+	s.many.Add(-1)
+	s.table.streams.Add(-1)
+}
+
 // close takes the session out of the table. It may be called more than once.
 func (s *session) close() { s.table.remove(s) }
 
@@ -38,6 +54,9 @@ func (s *session) close() { s.table.remove(s) }
 // longest (RFC 7766 section 6.2.3). The clients of one IPv6 /64 count together there, since one device can have as many
 // addresses in it as it likes. So whoever opens sessions without end pushes out its own.
 type sessions struct {
+	streams     atomic.Int32 // open on sessions that carry many
+	mostStreams int          // from which on each session has but a few: see opened
+
 	mu                  sync.Mutex // guards what follows
 	most, mostPerClient int
 	open                map[*session]struct{}
@@ -47,7 +66,8 @@ type sessions struct {
 	evicted             uint64
 }
 
-func (t *sessions) init(most, perClient int) {
+func (t *sessions) init(most, perClient, streams int) {
+	t.mostStreams = streams
 	t.most, t.mostPerClient = most, perClient
 	t.open = make(map[*session]struct{})
 	t.clients = make(map[netip.Addr]int)

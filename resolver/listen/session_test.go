@@ -18,7 +18,7 @@ type holders struct {
 
 func newHolders(most, perClient int) *holders {
 	h := new(holders)
-	h.init(most, perClient)
+	h.init(most, perClient, 1024)
 	return h
 }
 
