@@ -448,7 +448,7 @@ func TestFloodsHarmNobody(t *testing.T) {
 			}
 		})
 	}
-	for _, limit := range []string{"client", "lost", "spare", "sessions"} {
+	for _, limit := range []string{"client", "lost", "network", "spare", "sessions"} {
 		if n := l.metric(b, `schoolgate_listen_limited_total{limit="`+limit+`"}`); n == 0 {
 			t.Errorf("the limit %s held nobody", limit)
 		}

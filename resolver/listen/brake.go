@@ -15,7 +15,7 @@ import (
 // everybody together eight times as much, and but a second's worth ahead.
 type Rates struct {
 	Client  int // questions a second from one address over UDP, and as many over all else
-	Network int // questions a second from one network over UDP, without proof of their addresses
+	Network int // questions a second from one network over UDP, without proof; and from all addresses that did not ask within a day
 	Answers int // answers a second to one address without proof that say the same; five times as many that say there is nothing
 	Spare   int // bytes a second to one address without proof, beyond twice what came from it
 }
@@ -31,19 +31,23 @@ type brakes struct {
 	client, hint, stream, network *meter
 	answers, nothing, spare       pair
 	all                           *meter // spare bytes to everybody
+	newcomers                     *meter // questions of all who are not known
+	known                         *known
 }
 
-func newBrakes(r Rates) *brakes {
+func newBrakes(r Rates, keys keys, known *known) *brakes {
 	client, network, answers, spare := int64(r.Client), int64(r.Network), int64(r.Answers), int64(r.Spare)
 	b := &brakes{
-		rates: r, keys: newKeys(),
+		rates: r, keys: keys, known: known, newcomers: newMeter(network, 1),
 		client: newMeter(client, 4096), hint: newMeter(client, 1024), stream: newMeter(client, 1024),
 		network: newMeter(network, 1024),
 		answers: newPair(answers, 8192), nothing: newPair(answers*nothing, 1024),
 		spare: newPair(spare, 1024), all: newMeter(spare*everybody, 1),
 	}
-	if b.all != nil {
-		b.all.ahead = int64(time.Second)
+	for _, m := range []*meter{b.all, b.newcomers} {
+		if m != nil {
+			m.ahead = int64(time.Second)
+		}
 	}
 	return b
 }
@@ -54,10 +58,13 @@ type limited struct {
 	lost, client, stream, network, answers, spare atomic.Uint64
 }
 
-// SetRates puts other rates in force, before or while the server runs; all begin anew.
+// SetRates puts other rates in force, before or while the server runs; all begin anew, but who is known stays so.
 func (s *Server) SetRates(r Rates) {
-	if b := s.brakes.Load(); b == nil || b.rates != r {
-		s.brakes.Store(newBrakes(r))
+	switch b := s.brakes.Load(); {
+	case b == nil:
+		s.brakes.Store(newBrakes(r, newKeys(), newKnown()))
+	case b.rates != r:
+		s.brakes.Store(newBrakes(r, b.keys, b.known))
 	}
 }
 
@@ -92,17 +99,28 @@ func (s *Server) slow(b *brakes, q *query.Query, key uint64, now int64, req, dst
 	return challenge(q, req, dst), told
 }
 
-// crowded says whether the network of a question without proof asks too many.
+// crowded says whether a question without proof is one too many of its network, or of all whose addresses are new here: in a
+// flood in the name of many, those who asked before it began are let through.
 func (s *Server) crowded(q *query.Query, st Standing) bool {
-	if q.Proven || st != Ordinary {
-		return false
-	}
 	b := s.brakes.Load()
-	if b.network == nil || b.network.take(b.keys.network(q.Client.Addr), s.since(q.Start), 1) {
+	if st != Ordinary || b.network == nil {
 		return false
 	}
-	s.limited.network.Add(1)
-	return true
+	key, now := b.keys.addr(q.Client.Addr), s.since(q.Start)
+	age := b.known.age(key, now)
+	switch {
+	case q.Proven:
+		if age > knownAgain {
+			b.known.note(key, now)
+		}
+		return false
+	case age == knownFor && !b.newcomers.take(0, now, 1), !b.network.take(b.keys.network(q.Client.Addr), now, 1):
+		s.limited.network.Add(1)
+		return true
+	case age > knownAgain && b.newcomers.calm(now):
+		b.known.note(key, now)
+	}
+	return false
 }
 
 // overRate says whether a client asks too many questions over a stream.

@@ -238,6 +238,65 @@ func TestNetworkFloods(t *testing.T) {
 	}
 }
 
+// A flood in the name of sixty thousand addresses, all of networks that are answered, is told to show that it is there; who asked
+// before it began is answered as always, and who comes while it lasts is told the same.
+func TestForgedFlood(t *testing.T) {
+	judged := 0
+	w := newStreet(t, defaults, func(q *query.Query, req, dst []byte) ([]byte, bool) {
+		judged++
+		return newAnswerer().inline(q, req, dst)
+	})
+	school := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 20, 0, byte(i)}) }
+	req := question(t, 1, "blocked.example.")
+	for i := range 200 {
+		w.send(school(i), req)
+	}
+	judged = 0
+	const seconds, perSecond = 5, 50_000
+	for i := range seconds * perSecond {
+		w.now = w.now.Add(time.Second / perSecond)
+		if i%500 == 0 {
+			if resp := w.send(school(i/500%200), req); truncated(resp) || len(resp) == 0 {
+				t.Fatalf("after %d one of the school was not answered", i)
+			}
+			judged--
+			continue
+		}
+		if w.send(netip.AddrFrom4([4]byte{10, 104, byte(i * 7 >> 8), byte(i * 7)}), req) == nil {
+			t.Fatal("silence, which an honest client would have to wait out")
+		}
+	}
+	// The rate, what may go ahead, and those who came before it was seen as a flood or stand where one of these does.
+	if most := defaults.Network*(seconds+1) + seconds*perSecond/20; judged > most {
+		t.Errorf("%d of %d were judged, want at most %d", judged, seconds*perSecond, most)
+	}
+	w.now = w.now.Add(2 * time.Second)
+	if resp := w.send(v4(99), req); truncated(resp) {
+		t.Error("after the flood a newcomer is not answered")
+	}
+}
+
+// Proof makes known, and a day makes unknown.
+func TestKnown(t *testing.T) {
+	k, keys := newKnown(), newKeys()
+	key, day := keys.addr(v4(1)), int64(knownFor)
+	for _, step := range []struct {
+		now  int64
+		note bool
+		want time.Duration
+	}{{0, true, knownFor}, {0, false, 0}, {day / 2, false, knownFor / 2}, {day * 2, false, knownFor}, {day * 2, true, knownFor}, {day*2 + 5e9, false, 5e9}} {
+		if got := k.age(key, step.now); got != step.want {
+			t.Errorf("at %v: %v, want %v", time.Duration(step.now), got, step.want)
+		}
+		if step.note {
+			k.note(key, step.now)
+		}
+	}
+	if k.age(keys.addr(v4(2)), day*2) != knownFor {
+		t.Error("a stranger is known")
+	}
+}
+
 func TestSameAnswers(t *testing.T) {
 	same := func(int) []byte { return question(t, 1, "popular.example.") }
 	tests := []struct {

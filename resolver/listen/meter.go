@@ -52,6 +52,9 @@ func (m *meter) take(key uint64, now, cost int64) bool {
 	return true
 }
 
+// calm says whether a meter of one key is less than half ahead.
+func (m *meter) calm(now int64) bool { return m.rows[0][0].Load()-now < m.ahead/2 }
+
 // pair is a meter for addresses and one for their networks, so that one address cannot use up what its neighbours are to have,
 // and nobody gets more by having many addresses.
 type pair struct{ one, all *meter }
