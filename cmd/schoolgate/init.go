@@ -171,6 +171,7 @@ func nextSteps(w io.Writer, path string, answers map[string]string) error {
 		steps = append(steps, "Ask your Internet provider, in writing, whether its resolvers enforce the IWF and CTIRU lists, and put them under [upstream] if so.")
 	}
 	steps = append(steps,
+		"Write this box's fixed address into addresses under [encrypted] before the first start: its certificate is made for it. Or take [encrypted] out.",
 		"sudo install -D -m 644 "+path+" /etc/schoolgate/schoolgate.toml && sudo systemctl enable --now schoolgate",
 		"sudo schoolgate lists update, then schoolgate lists",
 		"Point the network's devices at this box: deploy/routers/"+guides[answers["router"]],
