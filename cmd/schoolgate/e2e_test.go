@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -285,8 +286,8 @@ func TestEndToEnd(t *testing.T) {
 	if n := metric("schoolgate_blocked_total"); n != res.verdicts["blocked"] {
 		t.Errorf("metrics say %d blocked, the oracle %d", n, res.verdicts["blocked"])
 	}
-	b.until("an e-mail came for every episode", func() bool { return len(mail.received()) >= len(res.alerts) })
-	checkMail(t, mail.received(), len(res.alerts))
+	b.until("an e-mail came for every episode", func() bool { return len(ofEpisodes(mail.received())) >= len(res.alerts) })
+	checkMail(t, ofEpisodes(mail.received()), len(res.alerts))
 	b.stop()
 	checkRecord(t, b, res)
 	checkReport(t, b, res)
@@ -316,6 +317,12 @@ func scrape(t testing.TB, b *box) func(name string) int {
 		}
 		return sum
 	}
+}
+
+// ofEpisodes leaves out what the box says of itself: on a slow machine a condition lasts long enough to be mailed, such as that
+// nothing here is signed.
+func ofEpisodes(letters []string) []string {
+	return slices.DeleteFunc(slices.Clone(letters), func(l string) bool { return strings.Contains(l, ": the box, ") })
 }
 
 func checkMail(t *testing.T, letters []string, want int) {

@@ -137,7 +137,7 @@ func TestLostDatagramIsSentAgain(t *testing.T) {
 		}
 		_, _ = pc.WriteToUDP(packed(t, answer(parsed(t, msg))), from)
 	})
-	p := pool(t, time.Second, udp(addr))
+	p := pool(t, 3*time.Second, udp(addr))
 	if _, err := exchange(p, context.Background(), ask("a.example.")); err != nil {
 		t.Fatal(err)
 	}
