@@ -114,16 +114,6 @@ func (b *book) add(n domain.Name, category string) {
 	}
 }
 
-// Names is the well-known names with their categories, in no order, in a fresh slice.
-func Names() []Hit {
-	b := read()
-	out := make([]Hit, len(b.known))
-	for i, e := range b.known {
-		out[i] = e.Hit
-	}
-	return out
-}
-
 // Find says what the site of a name looks like; ok is false when it looks like none of the well-known ones, or is one, or is
 // known for something else. It allocates only for names in Punycode and for those that it finds.
 func Find(name *domain.Wire) (hit Hit, ok bool) {

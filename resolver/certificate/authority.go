@@ -54,9 +54,6 @@ type Authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// Certificate is the authority's own, which devices are given to trust.
-func (a *Authority) Certificate() *x509.Certificate { return a.cert }
-
 // newAuthority makes the authority of a box. Its validity begins at past, when the program was built, so that it holds
 // whatever the clock says now.
 func newAuthority(t *x509.Certificate, past, now time.Time) (*Authority, error) {

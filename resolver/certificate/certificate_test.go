@@ -290,7 +290,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := verify(p.Authority().Certificate(), c.Leaf, "games.example", time.Now()); err != nil {
+	if err := verify(p.authority.cert, c.Leaf, "games.example", time.Now()); err != nil {
 		t.Error(err)
 	}
 	if again, _ := p.Page("games.example", client); again != c {
@@ -313,7 +313,7 @@ func TestPages(t *testing.T) {
 		t.Errorf("%d certificates kept, %d in order", len(p.made), len(p.order))
 	}
 	second, err := OpenPages(dir, built, refused)
-	if err != nil || !second.Authority().Certificate().Equal(p.Authority().Certificate()) {
+	if err != nil || !second.authority.cert.Equal(p.authority.cert) {
 		t.Errorf("another authority after a restart: %v", err)
 	}
 }

@@ -64,9 +64,6 @@ func OpenPages(dir string, built time.Time, refused func(name domain.Name, clien
 	return p, nil
 }
 
-// Authority is what managed devices are given to trust.
-func (p *Pages) Authority() *Authority { return p.authority }
-
 // Page gives a certificate for a refused name that client asks for, as its TLS server name says it, or ErrNotRefused.
 func (p *Pages) Page(serverName string, client netip.Addr) (*tls.Certificate, error) {
 	name, err := domain.Parse(serverName)
