@@ -123,12 +123,19 @@ func (s *Server) open(client netip.Addr, stop, end func()) *session {
 	return session
 }
 
-// leastUseful is the session to end for a newcomer: of the clients with most, one that waits for nothing, for longest.
+// lookedAt is how many sessions are compared for each that is to end. Comparing all would make a flood of connections
+// expensive; and whoever holds a good part of the table is nearly always among so many.
+const lookedAt = 32
+
+// leastUseful is the session to end for a newcomer: of some, of the client with most, one that waits for nothing, for longest.
 func (t *sessions) leastUseful() (worst *session) {
-	var most int
+	var most, looked int
 	var busy bool
 	var since int64
-	for s := range t.open {
+	for s := range t.open { // in an order that is random each time
+		if looked++; looked > lookedAt {
+			break
+		}
 		n, b, at := t.weight(s), s.busy.Load() > 0, s.since.Load()
 		if worst == nil || n > most || n == most && (busy && !b || busy == b && at < since) {
 			worst, most, busy, since = s, n, b, at
