@@ -10,9 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -233,24 +231,18 @@ func (p *pupil) quantile(kind string, perMille int) time.Duration {
 	return all[min(len(all)*perMille/1000, len(all)-1)]
 }
 
-// paced calls f so often a second until ctx ends, in bursts of a millisecond's worth, and says how often that was. What f was too
-// slow for is left out.
+// paced calls f so often a second until ctx ends, in bursts of a millisecond's worth, and says how often that was.
 func paced(ctx context.Context, perSecond int, f func(i int)) (n int) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	left := 0
 	for start := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return n
 		case <-tick.C:
 		}
-		due := int(time.Since(start).Seconds()*float64(perSecond)) - n - left
-		burst := min(due, perSecond/100+1)
-		left += due - burst
-		for range burst {
+		for due := int(time.Since(start).Seconds() * float64(perSecond)); n < due; n++ {
 			f(n)
-			n++
 		}
 	}
 }
@@ -287,7 +279,7 @@ func slowLoris(ctx context.Context, l *lan, perSecond int) (sent int, err error)
 				held[at].Close()
 				held[at] = nil
 			}
-			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(10, 77, loris, byte(10+i%40))}, Timeout: 100 * time.Millisecond}
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(10, 77, loris, byte(10+i%40))}, Timeout: time.Second}
 			c, err := d.Dial("tcp4", atHost(loris).String())
 			if err != nil {
 				return
@@ -408,56 +400,24 @@ func floodLAN(t testing.TB) (*lan, *box, *pupil) {
 	return l, b, p
 }
 
-// under has the pupil ask while a flood runs, which gives the packets that it sent. The flood is a process of its own, and of the
-// lowest priority: on a real network it would not take the box's processor, nor the pupil's.
+// under has the pupil ask while a flood runs, which gives the packets that it sent.
 func (p *pupil) under(t testing.TB, f flood, floodRate, perSecond int, long time.Duration) (sent int) {
 	t.Helper()
-	cmd := exec.Command("nice", "-n", "19", os.Args[0], "-test.run=^TestFloodProcess$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("SCHOOLGATE_FLOOD=%d %d %s", f.host, floodRate, strings.Join(p.l.hosts, " ")))
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	stop, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.NewTimer(long/10 + 100*time.Millisecond) // so that it is at its height
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		sent, err = f.run(ctx, p.l, floodRate)
+		done <- err
+	}()
+	begun := time.NewTimer(long / 10) // so that it is at its height
 	<-begun.C
 	p.ask(t, perSecond, long)
-	stop.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%v: %s", err, out.String())
-	}
-	if _, err := fmt.Sscanf(out.String(), "sent %d", &sent); err != nil {
-		t.Fatalf("%v: %s", err, out.String())
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 	return sent
-}
-
-// TestFloodProcess is the process that floods, when it is started as one, until its input ends; else it is nothing.
-func TestFloodProcess(t *testing.T) {
-	words := strings.Fields(os.Getenv("SCHOOLGATE_FLOOD"))
-	if len(words) < 2 {
-		return
-	}
-	host, _ := strconv.Atoi(words[0])
-	rate, _ := strconv.Atoi(words[1])
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		defer cancel()
-		io.Copy(io.Discard, os.Stdin)
-	}()
-	for _, f := range floods {
-		if f.host == host {
-			sent, err := f.run(ctx, &lan{t: t, hosts: words[2:]}, rate)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fmt.Printf("sent %d\n", sent)
-		}
-	}
 }
 
 // While others flood, a client gets all of its answers: of the cache, from upstream and over TCP. What goes to addresses that
